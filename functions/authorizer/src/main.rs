@@ -1,0 +1,2 @@
+//! authorizer
+fn main() {}

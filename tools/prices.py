@@ -145,12 +145,24 @@ def price(model, entry):
     return result
 
 
+def billed_as(model, models):
+    """The id whose entry tells what this id costs: itself, but for a bare id of a model that also has a `global.` profile.
+
+    A bare id runs in one region, and AWS bills that at the regional rate, as it bills `us.`; the table has the global
+    rate there, 10 % too little (BerriAI/litellm issue 42679, open; genai-prices has the regional rate)."""
+    if not model.startswith("anthropic.") or f"global.{model}" not in models:
+        return model
+    if f"us.{model}" not in models:
+        raise PriceError(f"{model}: a global profile and none for the US to take the regional rate from")
+    return f"us.{model}"
+
+
 def prices(table):
     """The lines of the file, sorted by id."""
     models = sorted(model for model, entry in table.items() if is_bedrock_claude(model, entry) and is_runtime_id(model))
     if not models:
         raise PriceError("the table holds no Claude on Bedrock")
-    return [price(model, table[model]) for model in models]
+    return [price(model, table[billed_as(model, models)]) for model in models]
 
 
 def render(lines, version, date):

@@ -11,10 +11,14 @@
 
 pub mod clock;
 pub mod error;
+pub mod model;
+pub mod money;
+pub mod price;
 pub mod principal;
 pub mod random;
 pub mod scope;
 pub mod secret;
+pub mod usage;
 
 pub mod jwt;
 pub mod oauth;

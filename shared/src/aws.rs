@@ -8,6 +8,8 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
 use crate::config::{ConfigError, Variables};
@@ -51,42 +53,42 @@ impl Aws {
             .http_client(https_client(&variables)?)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(short_timeouts())
-            .sleep_impl(aws_smithy_async_sleep())
-            .time_source(aws_sdk_dynamodb::config::SharedTimeSource::default())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .time_source(SharedTimeSource::default())
             .build();
         Ok(Self { config, variables })
     }
 
     /// The DynamoDB client.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.config).set_endpoint_url(self.endpoint("DYNAMODB"));
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoint("DYNAMODB"));
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
     /// The Secrets Manager client.
     pub fn secretsmanager(&self) -> aws_sdk_secretsmanager::Client {
-        let config = aws_sdk_secretsmanager::config::Builder::from(&self.config)
-            .set_endpoint_url(self.endpoint("SECRETS_MANAGER"));
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoint("SECRETS_MANAGER"));
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
     /// The S3 client. An endpoint of one's own is addressed by path, since its host has no name for each bucket.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let endpoint = self.endpoint("S3");
-        let config = aws_sdk_s3::config::Builder::from(&self.config)
-            .force_path_style(endpoint.is_some())
-            .set_endpoint_url(endpoint);
+        let mut config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(endpoint.is_some());
+        config.set_endpoint_url(endpoint);
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
     /// The Bedrock Runtime client. It tries once, waits as long as the model thinks, and lets a stream be silent: what a
     /// retry costs, and when a call has taken too long, is decided by the call's flow.
     pub fn bedrockruntime(&self) -> aws_sdk_bedrockruntime::Client {
-        let config = aws_sdk_bedrockruntime::config::Builder::from(&self.config)
+        let mut config = aws_sdk_bedrockruntime::config::Builder::from(&self.config)
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).build())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .set_endpoint_url(self.endpoint("BEDROCK_RUNTIME"));
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        config.set_endpoint_url(self.endpoint("BEDROCK_RUNTIME"));
         aws_sdk_bedrockruntime::Client::from_conf(config.build())
     }
 
@@ -103,10 +105,6 @@ fn short_timeouts() -> TimeoutConfig {
         .operation_attempt_timeout(Duration::from_secs(5))
         .operation_timeout(Duration::from_secs(12))
         .build()
-}
-
-fn aws_smithy_async_sleep() -> aws_sdk_dynamodb::config::SharedAsyncSleep {
-    aws_sdk_dynamodb::config::SharedAsyncSleep::new(aws_smithy_async::rt::sleep::TokioSleep::new())
 }
 
 fn https_client(variables: &Variables) -> Result<SharedHttpClient, AwsError> {

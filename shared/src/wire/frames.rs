@@ -23,6 +23,11 @@ pub struct FrameReader {
 #[error("a broken event-stream frame: {0}")]
 pub struct BrokenFrame(&'static str);
 
+impl BrokenFrame {
+    /// The stream ended inside a frame.
+    pub const CUT_OFF: Self = Self("the stream ended inside it");
+}
+
 /// One frame: its bytes as they came, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {

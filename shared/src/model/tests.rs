@@ -57,6 +57,7 @@ fn a_profile_is_part_of_the_id() {
     assert_eq!(resolve(&format!("us.{SONNET}")).unwrap().base, SONNET);
 }
 
+/// alias to Bedrock id.
 #[test]
 fn an_anthropic_name_means_the_global_profile() {
     let global = format!("global.{SONNET}");
@@ -305,6 +306,7 @@ fn nothing_is_guessed_from_part_of_a_name() {
     }
 }
 
+///
 #[test]
 fn an_id_with_anything_odd_in_it_is_malformed() {
     let long = "a".repeat(2_049);

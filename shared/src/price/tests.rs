@@ -24,7 +24,7 @@ fn cost(model: &str, usage: Usage) -> u128 {
     price(&list().rates(model).unwrap(), &usage).as_u128()
 }
 
-/// Worked out by hand from AWS's prices in dollars a million tokens, which are picodollars a token times a million.
+/// Worked out by hand from AWS's prices in dollars a million tokens, which are picodollars a token times a million.
 #[test]
 fn golden_prices() {
     let each = usage(1, 1, 1, 1, 1);
@@ -160,6 +160,7 @@ fn rates(band: &BandRates) -> [u64; 5] {
     .map(TokenRate::as_u64)
 }
 
+/// A predecessor billed nothing where it had no price.
 #[test]
 fn an_unlisted_model_has_no_price() {
     for model in [

@@ -65,6 +65,7 @@ fn a_later_statement_replaces_an_earlier_one_count_by_count() {
     assert_eq!(reading.usage.cache_write_1h_tokens, Tokens::new(4));
 }
 
+/// A predecessor served a stream for free that had no natural end.
 #[test]
 fn a_stream_cut_before_its_final_usage_is_estimated_from_its_bytes() {
     let mut meter = started();

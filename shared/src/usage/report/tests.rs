@@ -28,6 +28,7 @@ fn cache_writes(usage: Value) -> (u64, u64, bool) {
     )
 }
 
+/// A predecessor did not tell the two lifetimes of cache writes apart.
 #[test]
 fn a_message_usage_is_read_in_full_and_what_is_unknown_is_passed_over() {
     let report = read(json!({

@@ -9,6 +9,9 @@ mod catalog;
 
 pub use catalog::Catalog;
 
+#[cfg(test)]
+mod tests;
+
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};

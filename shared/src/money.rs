@@ -6,17 +6,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An amount of money in picodollars: 1 US dollar is 10¹² of them.
 ///
-/// `u128` inside, bounded to the 38 digits that a DynamoDB number holds. As JSON it is an integer. JavaScript reads
-/// integers exactly up to 2⁵³, which is 9,007 dollars: more than any one call can cost, but not more than a sum can, so
-/// sums for people are shown by [`Display`](fmt::Display) too, as text.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(try_from = "u128", into = "u128")]
+/// `u128` inside, bounded to the 38 digits that a DynamoDB number holds, so that no sum of bills comes near the end.
+/// Serialised it is an integer; neither `serde_dynamo` nor flattened or tagged items take one of 128 bits, so it is one of 64
+/// up to 18,446,744 dollars, and a store that adds up more than that writes and reads the number's digits
+/// ([`as_u128`](Self::as_u128), [`FromStr`]). JavaScript reads integers exactly up to 2⁵³, which is 9,007 dollars: more than
+/// any one call costs, but not more than a sum can, so sums for people are shown by [`Display`](fmt::Display) too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Picodollars(u128);
 
 /// An amount outside of what a [`Picodollars`] holds, or text that is no amount.
@@ -109,3 +109,41 @@ impl fmt::Display for Picodollars {
         write!(f, "{}.{:012}", self.0 / PER_DOLLAR, self.0 % PER_DOLLAR)
     }
 }
+
+impl Serialize for Picodollars {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match u64::try_from(self.0) {
+            Ok(picodollars) => serializer.serialize_u64(picodollars),
+            Err(_) => serializer.serialize_u128(self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Picodollars {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = Picodollars;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number of picodollars")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, picodollars: u64) -> Result<Picodollars, E> {
+        Ok(Picodollars::new(picodollars))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, picodollars: i64) -> Result<Picodollars, E> {
+        u64::try_from(picodollars)
+            .map(Picodollars::new)
+            .map_err(E::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -260,3 +260,6 @@ impl Line {
         Some(Self { model, json })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,10 @@ pub(super) enum ArnResource<'a> {
     FoundationModel(&'a str),
     /// `inference-profile/ID`, of AWS's own profiles.
     InferenceProfile(&'a str),
-    /// Anything else: application profiles, provisioned, imported and custom models, prompt routers. What they run
-    /// cannot be seen from the ARN, so they have no price.
+    /// `application-inference-profile/ID`: what it runs cannot be seen from the ARN, and must be configured.
+    ApplicationProfile,
+    /// Anything else: provisioned, imported and custom models, prompt routers. They are not priced by the token, or not
+    /// by one price.
     Other,
 }
 
@@ -25,11 +27,13 @@ pub(super) fn parse_arn(arn: &str) -> Result<ArnResource<'_>, ModelError> {
     if scheme != "arn" || service != "bedrock" || !is_region(partition, region) || id.is_empty() {
         return Err(ModelError::Malformed);
     }
-    match kind {
-        "foundation-model" if account.is_empty() => Ok(ArnResource::FoundationModel(id)),
-        "inference-profile" if is_account(account) => Ok(ArnResource::InferenceProfile(id)),
-        _ if is_account(account) => Ok(ArnResource::Other),
-        _ => Err(ModelError::Malformed),
+    match (kind, account.is_empty()) {
+        ("foundation-model", true) => Ok(ArnResource::FoundationModel(id)),
+        ("foundation-model", false) => Err(ModelError::Malformed),
+        _ if !is_account(account) => Err(ModelError::Malformed),
+        ("inference-profile", _) => Ok(ArnResource::InferenceProfile(id)),
+        ("application-inference-profile", _) => Ok(ArnResource::ApplicationProfile),
+        _ => Ok(ArnResource::Other),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The catalog: every model that has a price, and the names it answers to.
 
+use std::collections::BTreeMap;
+
 use super::arn::{ArnResource, parse_arn};
 use super::{ModelError, ModelId, Profile, ResolvedModel};
 use crate::price::PriceList;
@@ -15,6 +17,8 @@ const PREFERRED: [Profile; 2] = [Profile::Global, Profile::Us];
 pub struct Catalog {
     /// Bedrock ids, sorted.
     ids: Vec<String>,
+    /// What application profiles run: ARN to Bedrock id.
+    application_profiles: BTreeMap<String, String>,
 }
 
 impl Catalog {
@@ -22,12 +26,27 @@ impl Catalog {
     pub fn new(prices: &PriceList) -> Self {
         let mut ids: Vec<String> = prices.models().map(str::to_owned).collect();
         ids.sort_unstable();
-        Self { ids }
+        Self {
+            ids,
+            application_profiles: BTreeMap::new(),
+        }
     }
 
     /// Every id of the catalog, in order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.ids.iter().map(String::as_str)
+    }
+
+    /// Serves an application inference profile too, which runs, and is priced as, the model of that Bedrock id.
+    pub fn with_application_profile(mut self, arn: &str, id: &str) -> Result<Self, ModelError> {
+        let arn: ModelId = arn.parse()?;
+        if parse_arn(arn.as_str())? != ArnResource::ApplicationProfile {
+            return Err(ModelError::Malformed);
+        }
+        let id = self.by_id(id)?.to_owned();
+        self.application_profiles
+            .insert(arn.as_str().to_owned(), id);
+        Ok(self)
     }
 
     /// What a caller's model id means: `requested` is the decoded id of a path, or the `model` of a body.
@@ -71,6 +90,10 @@ impl Catalog {
         let (id, wants_profile) = match parse_arn(arn)? {
             ArnResource::FoundationModel(id) => (id, false),
             ArnResource::InferenceProfile(id) => (id, true),
+            ArnResource::ApplicationProfile => {
+                let id = self.application_profiles.get(arn).map(String::as_str);
+                return id.ok_or(ModelError::Unknown);
+            }
             ArnResource::Other => return Err(ModelError::Unknown),
         };
         match split_profile(id) {

@@ -89,9 +89,13 @@ impl UsageMeter {
         }
     }
 
-    /// Metrics tell cache writes in one number; the lifetimes come from what the message said.
+    /// Metrics tell cache writes in one number; the lifetimes come from what the message said. Where the message said
+    /// something malformed, they must name every count to be believed in full.
     fn by_metrics(&self, metrics: UsageReport) -> Reading {
-        let (usage, exact) = self.stated.then(metrics).usage();
+        let (usage, consistent) = self.stated.then(metrics).usage();
+        let names_cache =
+            metrics.cache_read_input_tokens.is_some() && metrics.cache_write_tokens.is_some();
+        let exact = consistent && (names_cache || !self.stated.malformed);
         Reading {
             usage,
             exact,
@@ -122,3 +126,6 @@ fn disagree(usage: &Usage, metrics: &UsageReport) -> bool {
         )
         || differs(writes, metrics.cache_write_tokens)
 }
+
+#[cfg(test)]
+mod tests;

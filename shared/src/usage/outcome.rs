@@ -122,3 +122,6 @@ impl StopReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,3 +200,6 @@ impl Reader {
         count.map(Tokens::new)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,9 @@ impl Aws {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
-            .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+            .credentials_provider(SharedCredentialsProvider::new(
+                EnvironmentVariableCredentialsProvider::new(),
+            ))
             .http_client(https_client(&variables)?)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(short_timeouts())
@@ -94,7 +96,9 @@ impl Aws {
 
     /// As the AWS SDKs read it: the service's own variable, then the one for all.
     fn endpoint(&self, service: &str) -> Option<String> {
-        self.variables.text(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| self.variables.text("AWS_ENDPOINT_URL"))
+        self.variables
+            .text(&format!("AWS_ENDPOINT_URL_{service}"))
+            .or_else(|| self.variables.text("AWS_ENDPOINT_URL"))
     }
 }
 
@@ -113,8 +117,10 @@ fn https_client(variables: &Variables) -> Result<SharedHttpClient, AwsError> {
         None => AMAZON_ROOTS.to_vec(),
     };
     let trust = TrustStore::empty().with_pem_certificate(roots);
-    let context =
-        TlsContext::builder().with_trust_store(trust).build().map_err(|error| AwsError::Tls(error.to_string()))?;
+    let context = TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .map_err(|error| AwsError::Tls(error.to_string()))?;
     Ok(aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(context)

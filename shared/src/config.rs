@@ -36,9 +36,15 @@ impl Variables {
     /// The value of a variable; an empty one counts as not set.
     pub fn text(&self, name: &str) -> Option<String> {
         let value = match self {
-            #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the one place that reads the environment"
+            )]
             Self::Process => std::env::var(name).ok(),
-            Self::Given(list) => list.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()),
+            Self::Given(list) => list
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value.clone()),
         };
         value.filter(|value| !value.is_empty())
     }
@@ -84,7 +90,10 @@ impl Variables {
     /// # Errors
     /// [`ConfigError`]
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
-        self.required("TOLLGATE_ISSUER", "an https:// URL without query, fragment or final slash (http:// on loopback)")
+        self.required(
+            "TOLLGATE_ISSUER",
+            "an https:// URL without query, fragment or final slash (http:// on loopback)",
+        )
     }
 
     /// Whom access tokens are for.
@@ -113,10 +122,19 @@ impl FromStr for Issuer {
     fn from_str(text: &str) -> Result<Self, ()> {
         let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
             .iter()
-            .any(|start| text.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
-        let secure = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+            .any(|start| {
+                text.strip_prefix(start)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+            });
+        let secure = text
+            .strip_prefix("https://")
+            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
         let clean = !text.contains(['?', '#', ' ', '@']) && !text.ends_with('/');
-        if clean && (secure || loopback) { Ok(Self(text.to_owned())) } else { Err(()) }
+        if clean && (secure || loopback) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -133,23 +151,42 @@ mod tests {
     ///
     #[test]
     fn a_wrong_value_is_named_with_what_would_be_right_and_not_shown() {
-        let variables = Variables::Given(vec![("TOLLGATE_ISSUER", "hunter2".into()), ("TOLLGATE_TABLE", String::new())]);
+        let variables = Variables::Given(vec![
+            ("TOLLGATE_ISSUER", "hunter2".into()),
+            ("TOLLGATE_TABLE", String::new()),
+        ]);
         let wrong = variables.issuer().unwrap_err().to_string();
         assert!(wrong.contains("TOLLGATE_ISSUER") && wrong.contains("https://") && !wrong.contains("hunter2"));
         assert_eq!(
             variables.table().unwrap_err(),
-            ConfigError::Missing { name: "TOLLGATE_TABLE", expected: "the name of the DynamoDB table" }
+            ConfigError::Missing {
+                name: "TOLLGATE_TABLE",
+                expected: "the name of the DynamoDB table"
+            }
         );
     }
 
     #[test]
     fn an_issuer_is_a_clean_https_url_or_on_loopback() {
-        for good in ["https://gate.example.com", "https://gate.example.com/a", "http://127.0.0.1:8787", "http://localhost"] {
+        for good in [
+            "https://gate.example.com",
+            "https://gate.example.com/a",
+            "http://127.0.0.1:8787",
+            "http://localhost",
+        ] {
             assert!(good.parse::<Issuer>().is_ok(), "{good}");
         }
         for bad in [
-            "", "gate", "http://gate.example.com", "http://127.0.0.1.evil.example", "https://", "https:///a",
-            "https://a/", "https://a?b", "https://a#b", "https://u@a",
+            "",
+            "gate",
+            "http://gate.example.com",
+            "http://127.0.0.1.evil.example",
+            "https://",
+            "https:///a",
+            "https://a/",
+            "https://a?b",
+            "https://a#b",
+            "https://u@a",
         ] {
             assert!(bad.parse::<Issuer>().is_err(), "{bad}");
         }

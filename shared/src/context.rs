@@ -33,7 +33,8 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
         Some(RequestContext::ApiGatewayV1(context)) => context.request_id.as_deref().unwrap_or_default(),
         _ => "",
     };
-    let fits = (1..=128).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let fits =
+        (1..=128).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if fits { given.to_owned() } else { "unknown".to_owned() }
 }
 
@@ -43,12 +44,17 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
 /// [`Kind::Unauthenticated`] when no authorizer has spoken, [`Kind::Internal`] when what it said cannot be read.
 pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
     let nobody = || Error::new(Kind::Unauthenticated, "The request carries no identity.");
-    let Some(RequestContext::ApiGatewayV1(context)) = context else { return Err(nobody()) };
+    let Some(RequestContext::ApiGatewayV1(context)) = context else {
+        return Err(nobody());
+    };
     let fields = &context.authorizer.fields;
     let subject = text(fields, field::SUBJECT).ok_or_else(nobody)?;
     Ok(Principal {
         subject: subject.parse::<Subject>().map_err(Error::internal)?,
-        scopes: text(fields, field::SCOPES).unwrap_or_default().parse::<Scopes>().map_err(Error::internal)?,
+        scopes: text(fields, field::SCOPES)
+            .unwrap_or_default()
+            .parse::<Scopes>()
+            .map_err(Error::internal)?,
         key_id: text(fields, field::KEY_ID).map(str::to_owned),
         expires_at: text(fields, field::EXPIRES).map(seconds).transpose()?,
     })

@@ -112,7 +112,13 @@ pub struct Error {
 impl Error {
     /// An error with a message for the caller.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), source: None, retry_after_seconds: None, missing_scope: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+            retry_after_seconds: None,
+            missing_scope: None,
+        }
     }
 
     /// The request itself is wrong.
@@ -127,7 +133,10 @@ impl Error {
 
     /// The credential lacks a scope.
     pub fn insufficient_scope(scope: Scope) -> Self {
-        let mut error = Self::new(Kind::Denied, format!("The credential lacks the scope `{}`.", scope.name()));
+        let mut error = Self::new(
+            Kind::Denied,
+            format!("The credential lacks the scope `{}`.", scope.name()),
+        );
         error.missing_scope = Some(scope);
         error
     }

@@ -31,7 +31,9 @@ pub type Outcome = Result<Response, Error>;
 /// # Errors
 /// When the runtime cannot go on.
 pub async fn serve_streaming(router: Router) -> Result<(), lambda_runtime::Error> {
-    let service = ServiceBuilder::new().map_request(sanitised_event).service(StreamAdapter::from(finished(router)));
+    let service = ServiceBuilder::new()
+        .map_request(sanitised_event)
+        .service(StreamAdapter::from(finished(router)));
     lambda_runtime::run(service).await
 }
 
@@ -40,7 +42,9 @@ pub async fn serve_streaming(router: Router) -> Result<(), lambda_runtime::Error
 /// # Errors
 /// When the runtime cannot go on.
 pub async fn serve_buffered(router: Router) -> Result<(), lambda_runtime::Error> {
-    let service = ServiceBuilder::new().map_request(sanitised_event).service(Adapter::from(finished(router)));
+    let service = ServiceBuilder::new()
+        .map_request(sanitised_event)
+        .service(Adapter::from(finished(router)));
     lambda_runtime::run(service).await
 }
 
@@ -56,7 +60,10 @@ pub fn finished(router: Router) -> Router {
 }
 
 fn sanitised_event(event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
-    LambdaEvent { payload: sanitised(event.payload), context: event.context }
+    LambdaEvent {
+        payload: sanitised(event.payload),
+        context: event.context,
+    }
 }
 
 /// Takes out of an event what `lambda_http` would build the URI from and a caller can choose (the host, the scheme), and
@@ -81,7 +88,10 @@ pub fn sanitised(event: LambdaRequest) -> LambdaRequest {
 
 /// The dialect that a path speaks.
 pub fn dialect_of(path: &str) -> Dialect {
-    let under = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let under = |prefix: &str| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     if under("/anthropic") {
         Dialect::Anthropic
     } else if under("/bedrock") {
@@ -119,7 +129,12 @@ async fn shape_errors(request: Request, next: Next) -> Response {
         headers.insert(REQUEST_ID, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    if dialect == Dialect::OAuth {
+        headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    }
     response
 }
 
@@ -163,7 +178,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let context = parts.extensions.get::<RequestContext>();
-        Ok(Self { principal: context::principal(context)?, request_id: context::request_id(context) })
+        Ok(Self {
+            principal: context::principal(context)?,
+            request_id: context::request_id(context),
+        })
     }
 }
 
@@ -186,7 +204,15 @@ pub fn read_json<T: serde::de::DeserializeOwned>(headers: &http::HeaderMap, body
     serde_json::from_slice(body).map_err(|error| {
         // The words of `serde_json` may quote the body; the place and the names of the wanted members do not.
         let text = error.to_string();
-        let reason = if text.starts_with("missing field") { text } else { format!("A member has the wrong type, form or name (line {}, column {}).", error.line(), error.column()) };
+        let reason = if text.starts_with("missing field") {
+            text
+        } else {
+            format!(
+                "A member has the wrong type, form or name (line {}, column {}).",
+                error.line(),
+                error.column()
+            )
+        };
         Error::invalid(reason)
     })
 }
@@ -196,10 +222,16 @@ pub fn read_json<T: serde::de::DeserializeOwned>(headers: &http::HeaderMap, body
 /// # Errors
 /// [`Kind::UnsupportedMedia`]
 pub fn require_content_type(headers: &http::HeaderMap, expected: &'static str) -> Result<(), Error> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case(expected) {
-        return Err(Error::new(Kind::UnsupportedMedia, format!("The content type must be {expected}.")));
+        return Err(Error::new(
+            Kind::UnsupportedMedia,
+            format!("The content type must be {expected}."),
+        ));
     }
     require_identity_encoding(headers)
 }
@@ -212,7 +244,10 @@ pub fn require_identity_encoding(headers: &http::HeaderMap) -> Result<(), Error>
     match headers.get(header::CONTENT_ENCODING) {
         None => Ok(()),
         Some(value) if value.as_bytes().eq_ignore_ascii_case(b"identity") => Ok(()),
-        Some(_) => Err(Error::new(Kind::UnsupportedMedia, "A content encoding is not served; send the body as it is.")),
+        Some(_) => Err(Error::new(
+            Kind::UnsupportedMedia,
+            "A content encoding is not served; send the body as it is.",
+        )),
     }
 }
 
@@ -240,9 +275,8 @@ mod tests {
 
     #[test]
     fn a_content_type_counts_by_its_essence() {
-        let with = |value: &'static str| {
-            http::HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))])
-        };
+        let with =
+            |value: &'static str| http::HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
         assert!(require_content_type(&with("Application/JSON; charset=utf-8"), "application/json").is_ok());
         for bad in ["", "text/json", "application/jsonx", "multipart/form-data"] {
             let error = require_content_type(&with(bad), "application/json").unwrap_err();

@@ -132,7 +132,10 @@ impl SigningKey {
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| BadKey::Derivation)?;
         let pkcs8 = pair.to_pkcs8().map_err(|_| BadKey::Derivation)?;
         let public = VerifyingKey::from_public_bytes(pair.public_key().as_ref())?;
-        Ok(Self { encoding: EncodingKey::from_ed_der(pkcs8.as_ref()), public })
+        Ok(Self {
+            encoding: EncodingKey::from_ed_der(pkcs8.as_ref()),
+            public,
+        })
     }
 
     /// The public half.
@@ -169,7 +172,11 @@ impl VerifyingKey {
         let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, canonical.as_bytes());
         let decoding = DecodingKey::from_ed_components(&x).map_err(|_| BadKey::Derivation)?;
-        Ok(Self { kid: BASE64_URL_SAFE_NO_PAD.encode(digest), x, decoding })
+        Ok(Self {
+            kid: BASE64_URL_SAFE_NO_PAD.encode(digest),
+            x,
+            decoding,
+        })
     }
 
     /// The key as a JWK (RFC 7517): public members only.

@@ -44,9 +44,7 @@ impl Picodollars {
 
     /// The sum, or nothing past [`Self::MAX`].
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        self.0
-            .checked_add(other.0)
-            .and_then(|sum| Self::try_from(sum).ok())
+        self.0.checked_add(other.0).and_then(|sum| Self::try_from(sum).ok())
     }
 
     /// The difference, or nothing if `other` is the larger one.
@@ -97,9 +95,7 @@ impl FromStr for Picodollars {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(AmountError);
         }
-        text.parse::<u128>()
-            .map_err(|_| AmountError)
-            .and_then(Self::try_from)
+        text.parse::<u128>().map_err(|_| AmountError).and_then(Self::try_from)
     }
 }
 
@@ -139,9 +135,7 @@ impl Visitor<'_> for AmountVisitor {
     }
 
     fn visit_i64<E: serde::de::Error>(self, picodollars: i64) -> Result<Picodollars, E> {
-        u64::try_from(picodollars)
-            .map(Picodollars::new)
-            .map_err(E::custom)
+        u64::try_from(picodollars).map(Picodollars::new).map_err(E::custom)
     }
 }
 

@@ -29,7 +29,10 @@ impl Form {
 
     /// The value of a parameter, if it is there and not empty.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -39,8 +42,6 @@ pub struct ClientCredentials {
     pub id: String,
     /// The secret in the clear.
     pub secret: String,
-    /// Whether they came by HTTP Basic, which decides the challenge of a refusal.
-    pub by_basic: bool,
 }
 
 /// Reads the client's credentials from HTTP Basic or from the form, never from both (RFC 6749, section 2.3).
@@ -58,9 +59,10 @@ pub fn client_credentials(authorization: Option<&str>, form: &Form) -> Result<Cl
             }
             Ok(credentials)
         }
-        (None, (Some(id), Some(secret))) => {
-            Ok(ClientCredentials { id: id.to_owned(), secret: secret.to_owned(), by_basic: false })
-        }
+        (None, (Some(id), Some(secret))) => Ok(ClientCredentials {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+        }),
         (None, _) => Err(invalid_client()),
     }
 }
@@ -76,12 +78,17 @@ fn basic(header: &str) -> Result<ClientCredentials, Error> {
     let bytes = BASE64_STANDARD.decode(encoded).map_err(|_| invalid_client())?;
     let text = String::from_utf8(bytes).map_err(|_| invalid_client())?;
     let (id, secret) = text.split_once(':').ok_or_else(invalid_client)?;
-    Ok(ClientCredentials { id: form_decoded(id)?, secret: form_decoded(secret)?, by_basic: true })
+    Ok(ClientCredentials {
+        id: form_decoded(id)?,
+        secret: form_decoded(secret)?,
+    })
 }
 
 fn form_decoded(text: &str) -> Result<String, Error> {
     let spaced = text.replace('+', " ");
-    let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8().map_err(|_| invalid_client())?;
+    let decoded = percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8()
+        .map_err(|_| invalid_client())?;
     Ok(decoded.into_owned())
 }
 
@@ -105,7 +112,10 @@ mod tests {
     #[test]
     fn an_empty_parameter_counts_as_omitted_and_a_repeated_one_is_refused() {
         let form = Form::parse(b"grant_type=client_credentials&scope=&unknown=1").unwrap();
-        assert_eq!((form.value("grant_type"), form.value("scope")), (Some("client_credentials"), None));
+        assert_eq!(
+            (form.value("grant_type"), form.value("scope")),
+            (Some("client_credentials"), None)
+        );
         assert_eq!(Form::parse(b"scope=a&scope=b").unwrap_err().kind, Kind::InvalidRequest);
         assert_eq!(Form::parse(b"scope=a&scope=").unwrap_err().kind, Kind::InvalidRequest);
         assert_eq!(Form::parse(&[0xff, b'=']).unwrap_err().kind, Kind::InvalidRequest);
@@ -117,7 +127,10 @@ mod tests {
         let error = client_credentials(Some("Basic YTpi"), &form).err().unwrap();
         assert_eq!(error.kind, Kind::InvalidRequest);
         let other = Form::parse(b"client_id=z").unwrap();
-        assert_eq!(client_credentials(Some("Basic YTpi"), &other).err().unwrap().kind, Kind::InvalidRequest);
+        assert_eq!(
+            client_credentials(Some("Basic YTpi"), &other).err().unwrap().kind,
+            Kind::InvalidRequest
+        );
     }
 
     #[test]
@@ -125,14 +138,23 @@ mod tests {
         let header = format!("Basic {}", BASE64_STANDARD.encode("a%3Ab:c+d%25"));
         let credentials = client_credentials(Some(&header), &Form::default()).unwrap();
         assert_eq!((credentials.id.as_str(), credentials.secret.as_str()), ("a:b", "c d%"));
-        assert!(credentials.by_basic);
     }
 
     #[test]
     fn no_or_malformed_credentials_are_one_and_the_same_refusal() {
-        for header in [None, Some("Bearer x"), Some("Basic !"), Some("Basic YQ=="), Some("Basic /w=="), Some("basic YTpi")] {
+        for header in [
+            None,
+            Some("Bearer x"),
+            Some("Basic !"),
+            Some("Basic YQ=="),
+            Some("Basic /w=="),
+            Some("basic YTpi"),
+        ] {
             let error = client_credentials(header, &Form::default()).err().unwrap();
-            assert_eq!((error.kind, &*error.message), (Kind::Unauthenticated, "Client authentication failed."));
+            assert_eq!(
+                (error.kind, &*error.message),
+                (Kind::Unauthenticated, "Client authentication failed.")
+            );
         }
     }
 }

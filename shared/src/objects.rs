@@ -28,7 +28,11 @@ impl Objects {
     /// [`crate::error::Kind::Unavailable`]
     pub async fn put(&self, owner: &Subject, file_id: &str, bytes: Bytes) -> Result<(), Error> {
         let put = self.client.put_object().bucket(&self.bucket).key(key(owner, file_id));
-        put.body(ByteStream::from(bytes)).send().await.map(drop).map_err(Error::unavailable)
+        put.body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map(drop)
+            .map_err(Error::unavailable)
     }
 
     /// A file's bytes, whole. `None`: there is no such object.
@@ -36,12 +40,26 @@ impl Objects {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn read(&self, owner: &Subject, file_id: &str) -> Result<Option<Bytes>, Error> {
-        let answer = match self.client.get_object().bucket(&self.bucket).key(key(owner, file_id)).send().await {
+        let answer = match self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key(owner, file_id))
+            .send()
+            .await
+        {
             Ok(answer) => answer,
-            Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => return Ok(None),
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
+                return Ok(None);
+            }
             Err(error) => return Err(Error::unavailable(error)),
         };
-        answer.body.collect().await.map(|body| Some(body.into_bytes())).map_err(Error::unavailable)
+        answer
+            .body
+            .collect()
+            .await
+            .map(|body| Some(body.into_bytes()))
+            .map_err(Error::unavailable)
     }
 
     /// Removes a file's bytes. Removing what is not there is no error.
@@ -49,7 +67,11 @@ impl Objects {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn delete(&self, owner: &Subject, file_id: &str) -> Result<(), Error> {
-        let delete = self.client.delete_object().bucket(&self.bucket).key(key(owner, file_id));
+        let delete = self
+            .client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(key(owner, file_id));
         delete.send().await.map(drop).map_err(Error::unavailable)
     }
 }

@@ -205,11 +205,8 @@ impl PriceList {
         let (head, body) = text
             .split_once(",\"prices\":[\n")
             .ok_or_else(|| malformed("its head"))?;
-        let body = body
-            .strip_suffix("\n]}\n")
-            .ok_or_else(|| malformed("its end"))?;
-        let head: HeadJson =
-            serde_json::from_str(&format!("{head}}}")).map_err(|_| malformed("its head"))?;
+        let body = body.strip_suffix("\n]}\n").ok_or_else(|| malformed("its end"))?;
+        let head: HeadJson = serde_json::from_str(&format!("{head}}}")).map_err(|_| malformed("its head"))?;
         if head.unit != "picodollars per token" {
             return Err(malformed("its unit"));
         }

@@ -32,7 +32,11 @@ pub struct BadSubject;
 impl Subject {
     /// Whether this is a person or a program.
     pub fn kind(&self) -> PrincipalKind {
-        if self.0.starts_with("client:") { PrincipalKind::Client } else { PrincipalKind::User }
+        if self.0.starts_with("client:") {
+            PrincipalKind::Client
+        } else {
+            PrincipalKind::User
+        }
     }
 
     /// The whole text, prefix included.
@@ -50,10 +54,19 @@ impl FromStr for Subject {
     type Err = BadSubject;
 
     fn from_str(text: &str) -> Result<Self, BadSubject> {
-        let name = text.strip_prefix("user:").or_else(|| text.strip_prefix("client:")).ok_or(BadSubject)?;
+        let name = text
+            .strip_prefix("user:")
+            .or_else(|| text.strip_prefix("client:"))
+            .ok_or(BadSubject)?;
         let fits = (1..=128).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte));
-        if fits { Ok(Self(text.to_owned())) } else { Err(BadSubject) }
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte));
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadSubject)
+        }
     }
 }
 
@@ -115,13 +128,26 @@ mod tests {
         let client = Subject::of_client("alice").unwrap();
         let user: Subject = "user:alice".parse().unwrap();
         assert_ne!(client, user);
-        assert_eq!((client.kind(), user.kind()), (PrincipalKind::Client, PrincipalKind::User));
+        assert_eq!(
+            (client.kind(), user.kind()),
+            (PrincipalKind::Client, PrincipalKind::User)
+        );
         assert_eq!(Subject::of_client("x user:alice"), Err(BadSubject));
     }
 
     #[test]
     fn a_subject_takes_its_alphabet_only() {
-        for bad in ["", "alice", "user:", "user:a b", "user:a#b", "user:a\nb", "admin:alice", "user:é", "USER:a"] {
+        for bad in [
+            "",
+            "alice",
+            "user:",
+            "user:a b",
+            "user:a#b",
+            "user:a\nb",
+            "admin:alice",
+            "user:é",
+            "USER:a",
+        ] {
             assert_eq!(bad.parse::<Subject>(), Err(BadSubject), "{bad:?}");
         }
         assert!(format!("user:{}", "a".repeat(129)).parse::<Subject>().is_err());
@@ -136,10 +162,20 @@ mod tests {
             key_id: None,
             expires_at: Some(end),
         };
-        assert!(principal.require(Scope::Files, Timestamp::from_second(999).unwrap()).is_ok());
-        assert_eq!(principal.require(Scope::Files, end).unwrap_err().kind, Kind::Unauthenticated);
+        assert!(
+            principal
+                .require(Scope::Files, Timestamp::from_second(999).unwrap())
+                .is_ok()
+        );
         assert_eq!(
-            principal.require(Scope::Admin, Timestamp::from_second(999).unwrap()).unwrap_err().kind,
+            principal.require(Scope::Files, end).unwrap_err().kind,
+            Kind::Unauthenticated
+        );
+        assert_eq!(
+            principal
+                .require(Scope::Admin, Timestamp::from_second(999).unwrap())
+                .unwrap_err()
+                .kind,
             Kind::Denied
         );
     }

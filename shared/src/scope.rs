@@ -23,7 +23,13 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope there is.
-    pub const ALL: [Self; 5] = [Self::ModelsInvoke, Self::UsageRead, Self::Files, Self::Keys, Self::Admin];
+    pub const ALL: [Self; 5] = [
+        Self::ModelsInvoke,
+        Self::UsageRead,
+        Self::Files,
+        Self::Keys,
+        Self::Admin,
+    ];
 
     /// The name as it stands in tokens and in requests.
     pub const fn name(self) -> &'static str {
@@ -46,7 +52,10 @@ impl FromStr for Scope {
     type Err = UnknownScope;
 
     fn from_str(name: &str) -> Result<Self, UnknownScope> {
-        Self::ALL.into_iter().find(|scope| scope.name() == name).ok_or(UnknownScope)
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.name() == name)
+            .ok_or(UnknownScope)
     }
 }
 
@@ -81,6 +90,17 @@ impl Scopes {
         self.0.is_subset(&others.0)
     }
 
+    /// Those that both have.
+    #[must_use]
+    pub fn intersection(&self, others: &Self) -> Self {
+        Self(self.0.intersection(&others.0).copied().collect())
+    }
+
+    /// Their names, sorted as they are here.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|scope| scope.name()).collect()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -97,7 +117,11 @@ impl FromStr for Scopes {
     type Err = UnknownScope;
 
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        text.split(' ').filter(|name| !name.is_empty()).map(str::parse).collect::<Result<_, _>>().map(Self)
+        text.split(' ')
+            .filter(|name| !name.is_empty())
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 

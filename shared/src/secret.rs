@@ -92,7 +92,10 @@ impl FromStr for Secret {
         if checksum(signed) != claimed {
             return Err(BadSecret);
         }
-        Ok(Self { kind, text: text.to_owned() })
+        Ok(Self {
+            kind,
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -128,10 +131,12 @@ impl fmt::Debug for SecretDigest {
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn checksum(text: &str) -> String {
@@ -173,7 +178,15 @@ mod tests {
     #[test]
     fn what_is_not_a_secret_is_refused() {
         let good = Secret::mint(SecretKind::ApiKey).unwrap().expose().to_owned();
-        for bad in ["", "tgk_", "eyJhbGciOi", &good[1..], &good[..good.len() - 1], &format!("{good}0"), &format!(" {good}")] {
+        for bad in [
+            "",
+            "tgk_",
+            "eyJhbGciOi",
+            &good[1..],
+            &good[..good.len() - 1],
+            &format!("{good}0"),
+            &format!(" {good}"),
+        ] {
             assert_eq!(bad.parse::<Secret>(), Err(BadSecret), "{bad:?}");
         }
     }

@@ -21,7 +21,15 @@ impl Secrets {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]: without its secrets the gateway lets nobody in.
     pub async fn read(&self, id: &str) -> Result<String, Error> {
-        let answer = self.client.get_secret_value().secret_id(id).send().await.map_err(Error::unavailable)?;
-        answer.secret_string.ok_or_else(|| Error::unavailable("the secret holds no text"))
+        let answer = self
+            .client
+            .get_secret_value()
+            .secret_id(id)
+            .send()
+            .await
+            .map_err(Error::unavailable)?;
+        answer
+            .secret_string
+            .ok_or_else(|| Error::unavailable("the secret holds no text"))
     }
 }

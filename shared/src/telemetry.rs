@@ -19,7 +19,11 @@ const NAMESPACE: &str = "Tollgate";
 /// # Errors
 /// [`ConfigError`] when `TOLLGATE_LOG` names no level.
 pub fn start(function: &'static str, variables: &Variables) -> Result<(), ConfigError> {
-    let level = variables.or("TOLLGATE_LOG", "one of off, error, warn, info, debug, trace", LevelFilter::INFO)?;
+    let level = variables.or(
+        "TOLLGATE_LOG",
+        "one of off, error, warn, info, debug, trace",
+        LevelFilter::INFO,
+    )?;
     // A process has one logger. That a test has set its own before is no fault.
     let _ = tracing_subscriber::fmt()
         .json()
@@ -29,8 +33,10 @@ pub fn start(function: &'static str, variables: &Variables) -> Result<(), Config
         .with_target(false)
         .with_max_level(level)
         .try_init();
-    if let Ok(collector) =
-        Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension("function", function).init()
+    if let Ok(collector) = Builder::new()
+        .cloudwatch_namespace(NAMESPACE)
+        .with_dimension("function", function)
+        .init()
     {
         let _ = COLLECTOR.set(collector);
     }

@@ -19,7 +19,10 @@ pub(crate) enum Credential {
 
 /// The credential of a request. `None`: there is none, or what there is cannot be one.
 pub(crate) fn from_headers(request: &AuthorizerRequest) -> Option<Credential> {
-    let (authorization, api_key) = (request.header_values("authorization"), request.header_values("x-api-key"));
+    let (authorization, api_key) = (
+        request.header_values("authorization"),
+        request.header_values("x-api-key"),
+    );
     if authorization.len() > 1 || api_key.len() > 1 {
         return None;
     }

@@ -79,13 +79,15 @@ impl State {
             Credential::ApiKey(secret) => self.by_api_key(&secret).await?,
             Credential::Jwt(token) => self.by_token(&token).await?,
         };
-        allow(request, context).ok_or(Closed::Unauthorized)
+        allow(request, &context).ok_or(Closed::Unauthorized)
     }
 
     async fn by_api_key(&self, secret: &Secret) -> Result<Map<String, Value>, Closed> {
         let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
         match found {
-            Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => Ok(key_context(&key)),
+            Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
+                Ok(key_context(&key))
+            }
             _ => Err(Closed::Unauthorized),
         }
     }
@@ -141,7 +143,7 @@ fn count(verdict: &Result<gateway::jwt::Claims, Refusal>, stopwatch: Stopwatch) 
 }
 
 /// `None` when the method's ARN has another form than API Gateway's.
-fn allow(request: &AuthorizerRequest, context: Map<String, Value>) -> Option<Value> {
+fn allow(request: &AuthorizerRequest, context: &Map<String, Value>) -> Option<Value> {
     let resource = whole_stage(request.method_arn()?)?;
     Some(json!({
         "principalId": context.get(field::SUBJECT)?,
@@ -176,8 +178,17 @@ mod tests {
     #[test]
     fn the_policy_is_right_on_every_route_of_the_stage() {
         let arn = "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/POST/anthropic/v1/messages";
-        assert_eq!(whole_stage(arn).unwrap(), "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/*");
-        for bad in ["", "arn:aws:execute-api:us-east-1:1:abc", "arn:aws:s3:::b/k/v", "x/prod/GET/", "arn:aws:execute-api:r:1:a/*/GET/"] {
+        assert_eq!(
+            whole_stage(arn).unwrap(),
+            "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/*"
+        );
+        for bad in [
+            "",
+            "arn:aws:execute-api:us-east-1:1:abc",
+            "arn:aws:s3:::b/k/v",
+            "x/prod/GET/",
+            "arn:aws:execute-api:r:1:a/*/GET/",
+        ] {
             assert_eq!(whole_stage(bad), None, "{bad}");
         }
     }

@@ -10,7 +10,11 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::start("authorizer", &Variables::Process)?;
-    let state = &State::new(&Aws::from_environment(Variables::Process)?, &Variables::Process, Clock::System)?;
+    let state = &State::new(
+        &Aws::from_environment(Variables::Process)?,
+        &Variables::Process,
+        Clock::System,
+    )?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
         let answer = state.authorize(&event.payload).await;
         if let Err(closed) = &answer {

@@ -10,7 +10,9 @@ use gateway::invocation::{Delivery, Models, routes};
 
 /// The function's routes.
 pub fn router(models: Arc<Models>) -> Router {
-    Router::new().route("/bedrock/model/{*rest}", post(invoke)).with_state(models)
+    Router::new()
+        .route("/bedrock/model/{*rest}", post(invoke))
+        .with_state(models)
 }
 
 async fn invoke(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {

@@ -18,7 +18,14 @@ pub fn router(models: Arc<Models>) -> Router {
 }
 
 async fn invoke_with_response_stream(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {
-    routes::bedrock(&models, caller, request, "/invoke-with-response-stream", Delivery::Frames).await
+    routes::bedrock(
+        &models,
+        caller,
+        request,
+        "/invoke-with-response-stream",
+        Delivery::Frames,
+    )
+    .await
 }
 
 async fn messages(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {

@@ -49,14 +49,19 @@ pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
 pub(super) fn streamed(mut live: Live) -> Response {
     let form = Form::of(&mut live);
     let mut headers = match form.delivery {
-        Delivery::Events => HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))]),
+        Delivery::Events => {
+            HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))])
+        }
         _ => returned(live.headers()),
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     let body = stream::unfold(Some((live, form)), |state| async {
         let (mut live, form) = state?;
         let (bytes, over) = step(&mut live, &form).await?;
-        Some((Ok::<_, std::convert::Infallible>(bytes), if over { None } else { Some((live, form)) }))
+        Some((
+            Ok::<_, std::convert::Infallible>(bytes),
+            if over { None } else { Some((live, form)) },
+        ))
     });
     (headers, Body::from_stream(body)).into_response()
 }
@@ -72,7 +77,11 @@ impl Form {
     fn of(live: &mut Live) -> Self {
         let ping_after = live.ping_after();
         let admitted = live.admitted();
-        Self { delivery: admitted.delivery, request_id: admitted.caller.request_id.clone(), ping_after }
+        Self {
+            delivery: admitted.delivery,
+            request_id: admitted.caller.request_id.clone(),
+            ping_after,
+        }
     }
 
     /// A frame in the caller's form. `None` where it says nothing to the caller.
@@ -135,7 +144,9 @@ async fn step(live: &mut Live, form: &Form) -> Option<(Bytes, bool)> {
                 }
             }
             Next::End if live.is_settled() => return None,
-            Next::End => return Some(broken(live, form, "Bedrock ended the stream before the message was complete.").await),
+            Next::End => {
+                return Some(broken(live, form, "Bedrock ended the stream before the message was complete.").await);
+            }
             Next::Broken(cause) => {
                 tracing::warn!(request_id = form.request_id, error = %cause, "Bedrock's stream broke");
                 if live.is_settled() {
@@ -166,5 +177,9 @@ async fn broken(live: &mut Live, form: &Form, message: &str) -> (Bytes, bool) {
 }
 
 fn returned(headers: &HeaderMap) -> HeaderMap {
-    headers.iter().filter(|(name, _)| is_returned(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| is_returned(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

@@ -134,7 +134,9 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let Some(mut inner) = self.0.take().filter(|inner| !inner.settled) else { return };
+        let Some(mut inner) = self.0.take().filter(|inner| !inner.settled) else {
+            return;
+        };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             inner.log_loss(&inner.row(Outcome::ClientDisconnected, true), &"the runtime is gone");
             return;
@@ -227,9 +229,18 @@ impl Inner {
     fn row(&self, outcome: Outcome, estimated: bool) -> UsageRow {
         let reading = self.meter.reading();
         if reading.metrics_disagree {
-            tracing::warn!(request_id = self.admitted.caller.request_id, "Bedrock's metrics and the message's usage differ");
+            tracing::warn!(
+                request_id = self.admitted.caller.request_id,
+                "Bedrock's metrics and the message's usage differ"
+            );
         }
-        let Admitted { caller, dialect, delivery, model, rates } = &self.admitted;
+        let Admitted {
+            caller,
+            dialect,
+            delivery,
+            model,
+            rates,
+        } = &self.admitted;
         UsageRow {
             request_id: caller.request_id.clone(),
             principal: caller.principal.subject.clone(),
@@ -256,7 +267,10 @@ impl Inner {
     }
 
     fn upstream_request_id(&self) -> Option<String> {
-        self.headers.get("x-amzn-requestid").and_then(|value| value.to_str().ok()).map(str::to_owned)
+        self.headers
+            .get("x-amzn-requestid")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
     }
 }
 
@@ -265,6 +279,9 @@ fn count(row: &UsageRow) {
     metrics::counter!("model_calls_total", "dialect" => dialect, "outcome" => outcome).increment(1);
     metrics::counter!("input_tokens_total").increment(row.usage.prompt_tokens().as_u64());
     metrics::counter!("output_tokens_total").increment(row.usage.output_tokens.as_u64());
-    #[expect(clippy::cast_precision_loss, reason = "a histogram's buckets are wider than the error")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a histogram's buckets are wider than the error"
+    )]
     metrics::histogram!("model_call_duration_seconds").record(row.latency_ms as f64 / 1000.0);
 }

@@ -68,7 +68,9 @@ impl AnswerMeter {
     }
 
     fn event(&mut self, json: &[u8]) {
-        let Ok(event) = serde_json::from_slice::<Event<'_>>(json) else { return };
+        let Ok(event) = serde_json::from_slice::<Event<'_>>(json) else {
+            return;
+        };
         match &*event.kind {
             "message_start" => {
                 if let Some(usage) = event.message.and_then(|message| message.usage) {
@@ -89,7 +91,8 @@ impl AnswerMeter {
             _ => {}
         }
         if let Some(metrics) = event.metrics {
-            self.usage.invocation_metrics(UsageReport::from_invocation_metrics(&metrics));
+            self.usage
+                .invocation_metrics(UsageReport::from_invocation_metrics(&metrics));
         }
     }
 }
@@ -137,7 +140,11 @@ fn stop_reason(delta: &RawValue) -> Option<StopReason> {
 /// Bedrock counts the tokens of an answer in one piece in its headers too.
 fn counted_in_headers(headers: &HeaderMap) -> UsageReport {
     let count = |name: &str| {
-        headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok()).map(Tokens::new)
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok())
+            .map(Tokens::new)
     };
     UsageReport {
         input_tokens: count("x-amzn-bedrock-input-token-count"),
@@ -177,7 +184,10 @@ mod tests {
             serde_json::json!({"input_tokens":10,"output_tokens":7,"cache_read_input_tokens":3,
                 "cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5}})
         );
-        assert_eq!((meter.stop_reason(), meter.end()), (Some(StopReason::EndTurn), Some(End::Complete)));
+        assert_eq!(
+            (meter.stop_reason(), meter.end()),
+            (Some(StopReason::EndTurn), Some(End::Complete))
+        );
     }
 
     #[test]
@@ -191,30 +201,52 @@ mod tests {
     #[test]
     fn thinking_tool_input_and_unknown_deltas_count_too() {
         for (delta, tokens) in [
-            (r#"{"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"12345678"}}"#, 2),
-            (r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}"#, 2),
+            (
+                r#"{"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"12345678"}}"#,
+                2,
+            ),
+            (
+                r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}"#,
+                2,
+            ),
             (r#"{"type":"content_block_delta","delta":{"new":{"x":[1,2,3]}}}"#, 6),
         ] {
-            assert_eq!(read(&[START, delta]).reading().usage.output_tokens, Tokens::new(tokens), "{delta}");
+            assert_eq!(
+                read(&[START, delta]).reading().usage.output_tokens,
+                Tokens::new(tokens),
+                "{delta}"
+            );
         }
     }
 
     #[test]
     fn an_exception_ends_a_stream_as_failed() {
         let mut meter = read(&[START]);
-        meter.frame(&Content::Exception { kind: "throttlingException".into(), message: String::new() });
+        meter.frame(&Content::Exception {
+            kind: "throttlingException".into(),
+            message: String::new(),
+        });
         assert_eq!(meter.end(), Some(End::Failed));
     }
 
     #[test]
     fn an_answer_without_usage_is_counted_by_bedrocks_headers() {
         let headers = HeaderMap::from_iter([
-            ("x-amzn-bedrock-input-token-count".parse().unwrap(), "12".parse().unwrap()),
-            ("x-amzn-bedrock-output-token-count".parse().unwrap(), "5".parse().unwrap()),
+            (
+                "x-amzn-bedrock-input-token-count".parse().unwrap(),
+                "12".parse().unwrap(),
+            ),
+            (
+                "x-amzn-bedrock-output-token-count".parse().unwrap(),
+                "5".parse().unwrap(),
+            ),
         ]);
         let mut meter = AnswerMeter::default();
         meter.whole(&headers, br#"{"completion":"hi"}"#);
         let usage = meter.reading().usage;
-        assert_eq!((usage.input_tokens, usage.output_tokens), (Tokens::new(12), Tokens::new(5)));
+        assert_eq!(
+            (usage.input_tokens, usage.output_tokens),
+            (Tokens::new(12), Tokens::new(5))
+        );
     }
 }

@@ -131,14 +131,34 @@ struct Admitted {
 /// What the caller did wrong, or what Bedrock or the table could not do; in the last case the call has its row all the
 /// same, or its loss is logged with all that the row would have held.
 pub async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
-    let Call { caller, dialect, delivery, model, headers, body } = call;
+    let Call {
+        caller,
+        dialect,
+        delivery,
+        model,
+        headers,
+        body,
+    } = call;
     caller.require(Scope::ModelsInvoke, &models.clock)?;
     let model = models.catalog.resolve(&model).map_err(refused_model)?;
     let rates = models.prices.rates(&model.price_key).map_err(refused_price)?;
-    let admitted = Admitted { caller, dialect, delivery, model, rates };
-    let operation = if delivery == Delivery::Whole { Operation::Invoke } else { Operation::InvokeStream };
+    let admitted = Admitted {
+        caller,
+        dialect,
+        delivery,
+        model,
+        rates,
+    };
+    let operation = if delivery == Delivery::Whole {
+        Operation::Invoke
+    } else {
+        Operation::InvokeStream
+    };
     let (started_at, stopwatch) = (models.clock.now(), Stopwatch::start());
-    let outcome = models.bedrock.call(operation, &admitted.model.bedrock_id, headers, body).await;
+    let outcome = models
+        .bedrock
+        .call(operation, &admitted.model.bedrock_id, headers, body)
+        .await;
     let mut live = Live::new(models.clone(), admitted, started_at, stopwatch);
     match outcome {
         Err(failure) => Err(no_answer(live, failure).await),
@@ -158,18 +178,39 @@ pub async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
 
 async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
     let (outcome, kind, message, maybe_billed) = match &failure {
-        NoAnswer::NotSent(_) => (Outcome::UpstreamError, Kind::UpstreamUnavailable, "Bedrock cannot be reached.", false),
-        NoAnswer::Lost(_) => (Outcome::UpstreamError, Kind::UpstreamUnavailable, "Bedrock's answer was lost.", true),
-        NoAnswer::TimedOut(_) => (Outcome::Timeout, Kind::UpstreamTimeout, "Bedrock took too long to answer.", true),
+        NoAnswer::NotSent(_) => (
+            Outcome::UpstreamError,
+            Kind::UpstreamUnavailable,
+            "Bedrock cannot be reached.",
+            false,
+        ),
+        NoAnswer::Lost(_) => (
+            Outcome::UpstreamError,
+            Kind::UpstreamUnavailable,
+            "Bedrock's answer was lost.",
+            true,
+        ),
+        NoAnswer::TimedOut(_) => (
+            Outcome::Timeout,
+            Kind::UpstreamTimeout,
+            "Bedrock took too long to answer.",
+            true,
+        ),
     };
-    live.settle_without_answer(outcome, maybe_billed).await.err().unwrap_or_else(|| Error::new(kind, message).caused_by(failure))
+    live.settle_without_answer(outcome, maybe_billed)
+        .await
+        .err()
+        .unwrap_or_else(|| Error::new(kind, message).caused_by(failure))
 }
 
 fn refused_model(error: ModelError) -> Error {
     match error {
         ModelError::Malformed => Error::invalid("model: not a model id or alias"),
         ModelError::Unknown => Error::new(Kind::NotFound, "model: there is no such model here"),
-        ModelError::Unpriced => Error::new(Kind::NotFound, "model: it has no price, and what has no price is not served"),
+        ModelError::Unpriced => Error::new(
+            Kind::NotFound,
+            "model: it has no price, and what has no price is not served",
+        ),
     }
 }
 

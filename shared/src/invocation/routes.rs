@@ -36,11 +36,24 @@ pub async fn bedrock(
     let model = model_of_path(parts.raw_http_path(), suffix)?;
     require_identity_encoding(&parts.headers)?;
     if PRICED_BY_HEADER.iter().any(|name| parts.headers.contains_key(name)) {
-        return Err(Error::invalid("Service tiers and latency modes change the price, and have none here yet."));
+        return Err(Error::invalid(
+            "Service tiers and latency modes change the price, and have none here yet.",
+        ));
     }
     check_invoke_body(&body)?;
     let headers = forwarded(&parts.headers);
-    run(models, Call { caller, dialect: Dialect::Bedrock, delivery, model, headers, body }).await
+    run(
+        models,
+        Call {
+            caller,
+            dialect: Dialect::Bedrock,
+            delivery,
+            model,
+            headers,
+            body,
+        },
+    )
+    .await
 }
 
 /// The Messages API.
@@ -53,18 +66,44 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
         require_content_type(&parts.headers, "application/json")?;
     }
     require_identity_encoding(&parts.headers)?;
-    let values = parts.headers.get_all("anthropic-beta").iter().filter_map(|value| value.to_str().ok());
+    let values = parts
+        .headers
+        .get_all("anthropic-beta")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let request = messages_request(&body, &beta_flags(values))?;
-    let delivery = if request.stream { Delivery::Events } else { Delivery::Whole };
+    let delivery = if request.stream {
+        Delivery::Events
+    } else {
+        Delivery::Whole
+    };
     let (model, body) = (request.model, request.body);
-    run(models, Call { caller, dialect: Dialect::Anthropic, delivery, model, headers: HeaderMap::new(), body }).await
+    run(
+        models,
+        Call {
+            caller,
+            dialect: Dialect::Anthropic,
+            delivery,
+            model,
+            headers: HeaderMap::new(),
+            body,
+        },
+    )
+    .await
 }
 
 async fn read(request: Request<Body>) -> Result<(Parts, Bytes), Error> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Error::invalid("The body broke off."))?.to_bytes();
+    let body = body
+        .collect()
+        .await
+        .map_err(|_| Error::invalid("The body broke off."))?
+        .to_bytes();
     if body.len() > LONGEST_BODY_BYTES {
-        return Err(Error::new(Kind::TooLarge, "The body is larger than Bedrock takes (25,000,000 bytes)."));
+        return Err(Error::new(
+            Kind::TooLarge,
+            "The body is larger than Bedrock takes (25,000,000 bytes).",
+        ));
     }
     Ok((parts, body))
 }
@@ -76,7 +115,9 @@ fn model_of_path(raw_path: &str, suffix: &str) -> Result<String, Error> {
         .strip_prefix("/bedrock/model/")
         .and_then(|rest| rest.strip_suffix(suffix))
         .ok_or_else(|| Error::not_found("path"))?;
-    let decoded = percent_decode_str(id).decode_utf8().map_err(|_| Error::invalid("model: not a model id"))?;
+    let decoded = percent_decode_str(id)
+        .decode_utf8()
+        .map_err(|_| Error::invalid("model: not a model id"))?;
     Ok(decoded.into_owned())
 }
 
@@ -99,7 +140,10 @@ mod tests {
     fn a_model_id_is_decoded_exactly_once() {
         assert_eq!(model("/bedrock/model/a.b-v1:0/invoke").unwrap(), "a.b-v1:0");
         assert_eq!(model("/bedrock/model/a.b-v1%3A0/invoke").unwrap(), "a.b-v1:0");
-        assert_eq!(model("/bedrock/model/arn%3Aaws%3Abedrock%2Fx/invoke").unwrap(), "arn:aws:bedrock/x");
+        assert_eq!(
+            model("/bedrock/model/arn%3Aaws%3Abedrock%2Fx/invoke").unwrap(),
+            "arn:aws:bedrock/x"
+        );
         assert_eq!(model("/bedrock/model/a%253A0/invoke").unwrap(), "a%3A0");
         assert_eq!(model("/bedrock/model/%ff/invoke"), Err(Kind::InvalidRequest));
         assert_eq!(model("/bedrock/model/a/converse"), Err(Kind::NotFound));
@@ -108,7 +152,15 @@ mod tests {
 
     #[test]
     fn only_listed_headers_reach_bedrock() {
-        let names = ["accept", "authorization", "cookie", "x-api-key", "x-forwarded-for", "host", "x-amzn-bedrock-trace"];
+        let names = [
+            "accept",
+            "authorization",
+            "cookie",
+            "x-api-key",
+            "x-forwarded-for",
+            "host",
+            "x-amzn-bedrock-trace",
+        ];
         let given = HeaderMap::from_iter(names.map(|name| (name.parse().unwrap(), "v".parse().unwrap())));
         let mut sent: Vec<_> = forwarded(&given).keys().map(|name| name.as_str().to_owned()).collect();
         sent.sort();

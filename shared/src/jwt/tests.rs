@@ -23,14 +23,19 @@ fn claims() -> Claims {
 
 fn verdict(claims: &Claims, now: i64) -> Result<Claims, Refusal> {
     let key = key();
-    key.verifying().verify(&key.sign(claims).unwrap(), "https://gate.test", "tollgate", now)
+    key.verifying()
+        .verify(&key.sign(claims).unwrap(), "https://gate.test", "tollgate", now)
 }
 
 /// Signs any header and payload with the right key, to see what falls besides the signature.
 fn signed_raw(header: &str, payload: &str) -> String {
     let stored: StoredKey = serde_json::from_str(SECRET).unwrap();
     let pair = Ed25519KeyPair::from_seed_unchecked(&derive_seed(stored.seed.as_bytes()).unwrap()).unwrap();
-    let signed = format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(header), BASE64_URL_SAFE_NO_PAD.encode(payload));
+    let signed = format!(
+        "{}.{}",
+        BASE64_URL_SAFE_NO_PAD.encode(header),
+        BASE64_URL_SAFE_NO_PAD.encode(payload)
+    );
     let signature = pair.sign(signed.as_bytes());
     format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
@@ -45,7 +50,10 @@ fn expiry_has_zero_leeway() {
 /// A-01
 #[test]
 fn a_token_that_is_not_yet_valid_is_refused() {
-    let later = Claims { nbf: Some(1500), ..claims() };
+    let later = Claims {
+        nbf: Some(1500),
+        ..claims()
+    };
     assert_eq!(verdict(&later, 1499), Err(Refusal::Invalid));
     assert!(verdict(&later, 1500).is_ok());
     assert_eq!(verdict(&Claims { iat: 1600, ..claims() }, 1599), Err(Refusal::Invalid));
@@ -54,9 +62,36 @@ fn a_token_that_is_not_yet_valid_is_refused() {
 /// A-01
 #[test]
 fn a_wrong_issuer_or_audience_is_refused() {
-    assert_eq!(verdict(&Claims { iss: "https://gate.test.evil".into(), ..claims() }, 1500), Err(Refusal::Invalid));
-    assert_eq!(verdict(&Claims { aud: Audience::One("toll".into()), ..claims() }, 1500), Err(Refusal::Invalid));
-    assert_eq!(verdict(&Claims { aud: Audience::One("tollgate2".into()), ..claims() }, 1500), Err(Refusal::Invalid));
+    assert_eq!(
+        verdict(
+            &Claims {
+                iss: "https://gate.test.evil".into(),
+                ..claims()
+            },
+            1500
+        ),
+        Err(Refusal::Invalid)
+    );
+    assert_eq!(
+        verdict(
+            &Claims {
+                aud: Audience::One("toll".into()),
+                ..claims()
+            },
+            1500
+        ),
+        Err(Refusal::Invalid)
+    );
+    assert_eq!(
+        verdict(
+            &Claims {
+                aud: Audience::One("tollgate2".into()),
+                ..claims()
+            },
+            1500
+        ),
+        Err(Refusal::Invalid)
+    );
     let list = Audience::Several(vec!["other".into(), "tollgate".into()]);
     assert!(verdict(&Claims { aud: list, ..claims() }, 1500).is_ok());
 }
@@ -71,7 +106,11 @@ fn a_changed_signature_payload_or_key_is_refused() {
     for position in 0..token.len() {
         let mut bytes = token.clone().into_bytes();
         bytes[position] = if bytes[position] == b'A' { b'B' } else { b'A' };
-        assert_eq!(verify(&String::from_utf8(bytes).unwrap()), Err(Refusal::Invalid), "position {position}");
+        assert_eq!(
+            verify(&String::from_utf8(bytes).unwrap()),
+            Err(Refusal::Invalid),
+            "position {position}"
+        );
     }
     let other = SigningKey::from_stored(&SECRET.replace("0123", "3210")).unwrap();
     assert_eq!(verify(&other.sign(&claims()).unwrap()), Err(Refusal::Invalid));
@@ -85,7 +124,10 @@ fn no_trick_in_the_header_passes() {
     let payload = serde_json::to_string(&claims()).unwrap();
     let good = format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{kid}"}}"#);
     let verify = |token: &str| key.verifying().verify(token, "https://gate.test", "tollgate", 1500);
-    assert!(verify(&signed_raw(&good, &payload)).is_ok(), "the test's own signing works");
+    assert!(
+        verify(&signed_raw(&good, &payload)).is_ok(),
+        "the test's own signing works"
+    );
     let tricks = [
         good.replace("EdDSA", "none"),
         good.replace("EdDSA", "NoNe"),
@@ -104,7 +146,11 @@ fn no_trick_in_the_header_passes() {
         "[]".to_owned(),
     ];
     for header in tricks {
-        assert_eq!(verify(&signed_raw(&header, &payload)), Err(Refusal::Invalid), "{header}");
+        assert_eq!(
+            verify(&signed_raw(&header, &payload)),
+            Err(Refusal::Invalid),
+            "{header}"
+        );
     }
 }
 
@@ -116,9 +162,13 @@ fn a_payload_of_wrong_types_or_with_a_name_twice_is_refused() {
     let header = format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{kid}"}}"#);
     let good = serde_json::to_string(&claims()).unwrap();
     let verify = |payload: &str| {
-        key.verifying().verify(&signed_raw(&header, payload), "https://gate.test", "tollgate", 1500)
+        key.verifying()
+            .verify(&signed_raw(&header, payload), "https://gate.test", "tollgate", 1500)
     };
-    assert!(verify(&good.replace('}', r#","unknown":{"a":1}}"#)).is_ok(), "A-05: unknown claims are ignored");
+    assert!(
+        verify(&good.replace('}', r#","unknown":{"a":1}}"#)).is_ok(),
+        "A-05: unknown claims are ignored"
+    );
     for bad in [
         good.replace("2000", "\"2000\""),
         good.replace("2000", "1e400"),
@@ -140,7 +190,18 @@ fn malformed_tokens_are_refused_without_panic() {
     let key = key();
     let token = key.sign(&claims()).unwrap();
     let long = format!("{token}{}", "A".repeat(LONGEST_TOKEN_BYTES));
-    for bad in ["", ".", "..", "...", "eyJ", "a.b.c", &format!("{token}."), &format!("{token}="), &token.replace('.', ""), &long] {
+    for bad in [
+        "",
+        ".",
+        "..",
+        "...",
+        "eyJ",
+        "a.b.c",
+        &format!("{token}."),
+        &format!("{token}="),
+        &token.replace('.', ""),
+        &long,
+    ] {
         assert_eq!(
             key.verifying().verify(bad, "https://gate.test", "tollgate", 1500),
             Err(Refusal::Invalid),
@@ -153,9 +214,15 @@ fn malformed_tokens_are_refused_without_panic() {
 fn a_weak_or_foreign_signing_secret_is_refused_by_name() {
     let refusal = |secret: &str| SigningKey::from_stored(secret).err().unwrap();
     assert_eq!(refusal("hello"), BadKey::NotJson);
-    assert_eq!(refusal(r#"{"alg":"HS256","seed":"0123456789abcdef0123456789abcdef"}"#), BadKey::Algorithm);
+    assert_eq!(
+        refusal(r#"{"alg":"HS256","seed":"0123456789abcdef0123456789abcdef"}"#),
+        BadKey::Algorithm
+    );
     assert_eq!(refusal(r#"{"alg":"EdDSA","seed":""}"#), BadKey::ShortSeed);
-    assert_eq!(refusal(r#"{"alg":"EdDSA","seed":"0123456789abcdef0123456789abcde"}"#), BadKey::ShortSeed);
+    assert_eq!(
+        refusal(r#"{"alg":"EdDSA","seed":"0123456789abcdef0123456789abcde"}"#),
+        BadKey::ShortSeed
+    );
 }
 
 #[test]

@@ -43,11 +43,8 @@ fn is_account(account: &str) -> bool {
 
 /// Whether a region has the form of one of its partition: `eu-central-1`, `us-gov-west-1`.
 fn is_region(partition: &str, region: &str) -> bool {
-    let is_word =
-        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    let is_number = |text: &str| {
-        !text.is_empty() && text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_number = |text: &str| !text.is_empty() && text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_place = |place: &str| {
         place
             .split_once('-')

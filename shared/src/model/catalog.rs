@@ -44,8 +44,7 @@ impl Catalog {
             return Err(ModelError::Malformed);
         }
         let id = self.by_id(id)?.to_owned();
-        self.application_profiles
-            .insert(arn.as_str().to_owned(), id);
+        self.application_profiles.insert(arn.as_str().to_owned(), id);
         Ok(self)
     }
 
@@ -72,10 +71,7 @@ impl Catalog {
     }
 
     fn find(&self, id: &str) -> Option<&str> {
-        let index = self
-            .ids
-            .binary_search_by(|known| known.as_str().cmp(id))
-            .ok()?;
+        let index = self.ids.binary_search_by(|known| known.as_str().cmp(id)).ok()?;
         self.ids.get(index).map(String::as_str)
     }
 
@@ -104,9 +100,7 @@ impl Catalog {
 
     /// The newest model that answers to an Anthropic name, under the preferred profile.
     fn by_name(&self, name: &str) -> Result<&str, ModelError> {
-        let bases = self
-            .ids()
-            .filter_map(|id| split_profile(id).map(|(_, base)| base));
+        let bases = self.ids().filter_map(|id| split_profile(id).map(|(_, base)| base));
         let newest = bases
             .filter_map(Names::of_base)
             .filter(|names| names.answers_to(name))
@@ -115,9 +109,7 @@ impl Catalog {
         let preferred = PREFERRED
             .iter()
             .find_map(|profile| self.find(&format!("{}.{base}", profile.label())));
-        preferred
-            .or_else(|| self.find(base))
-            .ok_or(ModelError::Unpriced)
+        preferred.or_else(|| self.find(base)).ok_or(ModelError::Unpriced)
     }
 }
 

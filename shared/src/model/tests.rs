@@ -16,9 +16,7 @@ fn resolve(id: &str) -> Result<ResolvedModel, ModelError> {
 }
 
 fn bedrock_id(id: &str) -> String {
-    resolve(id)
-        .unwrap_or_else(|error| panic!("{id}: {error}"))
-        .bedrock_id
+    resolve(id).unwrap_or_else(|error| panic!("{id}: {error}")).bedrock_id
 }
 
 #[test]
@@ -69,22 +67,12 @@ fn an_anthropic_name_means_the_global_profile() {
     ] {
         let model = resolve(name).unwrap();
         assert_eq!(
-            (
-                model.requested.as_str(),
-                &model.bedrock_id,
-                &model.price_key
-            ),
+            (model.requested.as_str(), &model.bedrock_id, &model.price_key),
             (name, &global, &global)
         );
     }
-    assert_eq!(
-        bedrock_id("claude-opus-5"),
-        "global.anthropic.claude-opus-5"
-    );
-    assert_eq!(
-        bedrock_id("claude-opus-4-6"),
-        "global.anthropic.claude-opus-4-6-v1"
-    );
+    assert_eq!(bedrock_id("claude-opus-5"), "global.anthropic.claude-opus-5");
+    assert_eq!(bedrock_id("claude-opus-4-6"), "global.anthropic.claude-opus-4-6-v1");
     assert_eq!(
         bedrock_id("claude-haiku-4-5"),
         "global.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -113,10 +101,7 @@ fn an_anthropic_name_without_a_global_profile_means_the_us_one_or_none() {
         bedrock_id("claude-3-7-sonnet-latest"),
         "us.anthropic.claude-3-7-sonnet-20250219-v1:0"
     );
-    assert_eq!(
-        bedrock_id("claude-mythos-5"),
-        "us.anthropic.claude-mythos-5"
-    );
+    assert_eq!(bedrock_id("claude-mythos-5"), "us.anthropic.claude-mythos-5");
     assert_eq!(bedrock_id("claude-instant"), "anthropic.claude-instant-v1");
 }
 
@@ -181,8 +166,7 @@ fn the_mark_of_a_million_tokens_is_taken_off() {
 
 #[test]
 fn an_arn_goes_up_as_it_is_and_is_priced_by_what_it_names() {
-    let profile =
-        format!("arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.{SONNET}");
+    let profile = format!("arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.{SONNET}");
     let model = resolve(&profile).unwrap();
     assert_eq!(
         (&model.bedrock_id, model.price_key, model.profile),
@@ -194,9 +178,7 @@ fn an_arn_goes_up_as_it_is_and_is_priced_by_what_it_names() {
         (&model.bedrock_id, model.price_key.as_str(), model.profile),
         (&foundation, SONNET, None)
     );
-    let gov = format!(
-        "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.{SONNET}"
-    );
+    let gov = format!("arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.{SONNET}");
     assert_eq!(resolve(&gov).unwrap().profile, Some(Profile::UsGov));
 }
 
@@ -250,15 +232,8 @@ fn a_configured_application_profile_is_priced_as_what_it_runs() {
         (model.bedrock_id.as_str(), model.price_key, model.profile),
         (arn, id.clone(), Some(Profile::Us))
     );
-    assert_eq!(
-        catalog.resolve(&arn.replace("abc", "abd")),
-        Err(ModelError::Unknown)
-    );
-    let refused = |arn: &str, id: &str| {
-        self::catalog()
-            .with_application_profile(arn, id)
-            .unwrap_err()
-    };
+    assert_eq!(catalog.resolve(&arn.replace("abc", "abd")), Err(ModelError::Unknown));
+    let refused = |arn: &str, id: &str| self::catalog().with_application_profile(arn, id).unwrap_err();
     assert_eq!(refused(&id, &id), ModelError::Malformed);
     assert_eq!(refused(arn, "us.anthropic.claude-99"), ModelError::Unpriced);
 }

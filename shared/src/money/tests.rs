@@ -26,10 +26,7 @@ fn an_amount_reads_as_exact_dollars() {
     assert_eq!(Picodollars::new(123_000_000).to_string(), "0.000123000000");
     assert_eq!(Picodollars::ZERO.to_string(), "0.000000000000");
     assert_eq!(Picodollars::DOLLAR.to_string(), "1.000000000000");
-    assert_eq!(
-        Picodollars::new(u64::MAX).to_string(),
-        "18446744.073709551615"
-    );
+    assert_eq!(Picodollars::new(u64::MAX).to_string(), "18446744.073709551615");
     assert_eq!(
         Picodollars::MAX.to_string(),
         format!("{}.{}", "9".repeat(26), "9".repeat(12))
@@ -39,14 +36,8 @@ fn an_amount_reads_as_exact_dollars() {
 #[test]
 fn an_amount_is_a_json_integer() {
     assert_eq!(serde_json::to_string(&Picodollars::new(7)).unwrap(), "7");
-    assert_eq!(
-        serde_json::to_string(&Picodollars::MAX).unwrap(),
-        "9".repeat(38)
-    );
-    assert_eq!(
-        serde_json::from_str::<Picodollars>("7").unwrap(),
-        Picodollars::new(7)
-    );
+    assert_eq!(serde_json::to_string(&Picodollars::MAX).unwrap(), "9".repeat(38));
+    assert_eq!(serde_json::from_str::<Picodollars>("7").unwrap(), Picodollars::new(7));
     for bad in [
         "-1",
         "1.0",

@@ -34,19 +34,10 @@ fn golden_prices() {
         28_050_000
     );
     // The same, a tenth dearer: 30.855.
-    assert_eq!(
-        cost("us.anthropic.claude-sonnet-4-5-20250929-v1:0", each),
-        30_855_000
-    );
-    assert_eq!(
-        cost("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", each),
-        30_855_000
-    );
+    assert_eq!(cost("us.anthropic.claude-sonnet-4-5-20250929-v1:0", each), 30_855_000);
+    assert_eq!(cost("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", each), 30_855_000);
     // A bare id runs in one region and costs what a regional profile costs.
-    assert_eq!(
-        cost("anthropic.claude-sonnet-4-5-20250929-v1:0", each),
-        30_855_000
-    );
+    assert_eq!(cost("anthropic.claude-sonnet-4-5-20250929-v1:0", each), 30_855_000);
     // 3.60 + 18 + 0.36 + 4.50 + 7.20 = 33.66: GovCloud.
     assert_eq!(
         cost("us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0", each),
@@ -59,25 +50,16 @@ fn golden_prices() {
         65_000_000_000
     );
     // Before there were two rates: 0.80 + 4 + 0.08 + 1 + 1.60 = 7.48.
-    assert_eq!(
-        cost("us.anthropic.claude-3-5-haiku-20241022-v1:0", each),
-        7_480_000
-    );
+    assert_eq!(cost("us.anthropic.claude-3-5-haiku-20241022-v1:0", each), 7_480_000);
     // Half a microdollar a token and less: 0.11 + 0.55 + 0.011 + 0.1375 + 0.22 = 1.0285.
     assert_eq!(cost("us.anthropic.claude-haiku-5-5", each), 1_028_500);
     // No one-hour price in the source: twice the input, 2.20.
     assert_eq!(
-        cost(
-            "apac.anthropic.claude-haiku-4-5-20251001-v1:0",
-            usage(0, 0, 0, 0, 1)
-        ),
+        cost("apac.anthropic.claude-haiku-4-5-20251001-v1:0", usage(0, 0, 0, 0, 1)),
         2_200_000
     );
     // No caching at all: what is cached all the same costs as input, 8 dollars, and not nothing.
-    assert_eq!(
-        cost("anthropic.claude-v2:1", usage(0, 0, 1, 1, 1)),
-        24_000_000
-    );
+    assert_eq!(cost("anthropic.claude-v2:1", usage(0, 0, 1, 1, 1)), 24_000_000);
     assert_eq!(cost("us.anthropic.claude-opus-5", Usage::default()), 0);
 }
 
@@ -128,10 +110,7 @@ fn every_line_of_the_built_in_list_is_a_price() {
 fn a_regional_profile_is_a_tenth_dearer_than_the_global_one() {
     let list = list();
     let mut compared = 0;
-    for model in list
-        .models()
-        .filter(|model| !model.contains("sonnet-4-20250514"))
-    {
+    for model in list.models().filter(|model| !model.contains("sonnet-4-20250514")) {
         let Some(base) = model.strip_prefix("global.") else {
             continue;
         };
@@ -194,10 +173,7 @@ fn a_list_of_another_form_is_refused() {
         format!("{head}\n{{}}\n]}}\n"),
         format!("{}\n{}\n]}}\n", head.replace("pico", "nano"), line("a")),
     ] {
-        assert!(
-            matches!(parse(bad.clone()), Err(PriceError::Malformed(_))),
-            "{bad}"
-        );
+        assert!(matches!(parse(bad.clone()), Err(PriceError::Malformed(_))), "{bad}");
     }
     for rates in [
         r#""input":0,"output":2"#,
@@ -206,11 +182,7 @@ fn a_list_of_another_form_is_refused() {
         r#""output":2"#,
     ] {
         let list = parse(format!("{head}\n{{\"model\":\"a\",{rates}}}\n]}}\n")).unwrap();
-        assert_eq!(
-            list.rates("a"),
-            Err(PriceError::Malformed("a".to_owned())),
-            "{rates}"
-        );
+        assert_eq!(list.rates("a"), Err(PriceError::Malformed("a".to_owned())), "{rates}");
     }
 }
 
@@ -238,8 +210,7 @@ fn any_band() -> impl Strategy<Value = BandRates> {
 }
 
 fn any_usage(most: u64) -> impl Strategy<Value = Usage> {
-    (0..=most, 0..=most, 0..=most, 0..=most, 0..=most)
-        .prop_map(|(a, b, c, d, e)| usage(a, b, c, d, e))
+    (0..=most, 0..=most, 0..=most, 0..=most, 0..=most).prop_map(|(a, b, c, d, e)| usage(a, b, c, d, e))
 }
 
 proptest! {

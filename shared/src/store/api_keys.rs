@@ -54,7 +54,6 @@ pub enum KeyCreation {
 
 impl ApiKey {
     /// A key that does not exist yet.
-    #[expect(clippy::too_many_arguments, reason = "a record's fields, each of its own type")]
     pub fn new(
         key_id: String,
         owner: Subject,
@@ -65,7 +64,17 @@ impl ApiKey {
         ends_at: Option<Timestamp>,
     ) -> Self {
         let (digest, hint) = (secret.digest(), secret.hint());
-        Self { key_id, owner, name, scopes, digest, hint, created_at, ends_at, revoked_at: None }
+        Self {
+            key_id,
+            owner,
+            name,
+            scopes,
+            digest,
+            hint,
+            created_at,
+            ends_at,
+            revoked_at: None,
+        }
     }
 
     /// Whether it counts at `now`.
@@ -94,7 +103,11 @@ impl Store {
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(count).build())
             .transact_items(self.put_new(item(key::api_key(&api_key.digest), VERSION, api_key)?)?)
-            .transact_items(self.put_new(item(key::owners_api_key(&api_key.owner, &api_key.key_id), VERSION, api_key)?)?)
+            .transact_items(self.put_new(item(
+                key::owners_api_key(&api_key.owner, &api_key.key_id),
+                VERSION,
+                api_key,
+            )?)?)
             // A repetition after a lost answer must not count twice: DynamoDB knows the transaction by this token.
             .client_request_token(client_token(&api_key.key_id))
             .send()
@@ -118,9 +131,21 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn api_keys_of(&self, owner: &Subject, limit: usize, after: Option<&Cursor>) -> Result<Page<ApiKey>, Error> {
+    pub async fn api_keys_of(
+        &self,
+        owner: &Subject,
+        limit: usize,
+        after: Option<&Cursor>,
+    ) -> Result<Page<ApiKey>, Error> {
         let partition = key::owner(owner);
-        self.list(List { partition, prefix: Some(key::KEY_PREFIX), newest_first: false, limit, after }).await
+        self.list(List {
+            partition,
+            prefix: Some(key::KEY_PREFIX),
+            newest_first: false,
+            limit,
+            after,
+        })
+        .await
     }
 
     /// Ends a key of this owner's. `false`: the owner has no such key. A key that was revoked before stays as it was.
@@ -128,7 +153,9 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn revoke_api_key(&self, owner: &Subject, key_id: &str, now: Timestamp) -> Result<bool, Error> {
-        let Some(api_key) = self.read::<ApiKey>(key::owners_api_key(owner, key_id)).await? else { return Ok(false) };
+        let Some(api_key) = self.read::<ApiKey>(key::owners_api_key(owner, key_id)).await? else {
+            return Ok(false);
+        };
         if api_key.revoked_at.is_some() {
             return Ok(true);
         }
@@ -188,5 +215,8 @@ fn condition_failed<R>(error: &SdkError<TransactWriteItemsError, R>, index: usiz
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
         return false;
     };
-    cancelled.cancellation_reasons().get(index).is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
+    cancelled
+        .cancellation_reasons()
+        .get(index)
+        .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }

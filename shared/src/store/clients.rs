@@ -37,7 +37,15 @@ impl ServiceClient {
     /// A service account that does not exist yet.
     pub fn new(client_id: String, name: String, scopes: Scopes, secret: &Secret, created_at: Timestamp) -> Self {
         let (digest, hint) = (secret.digest(), secret.hint());
-        Self { client_id, name, scopes, digest, hint, created_at, revoked_at: None }
+        Self {
+            client_id,
+            name,
+            scopes,
+            digest,
+            hint,
+            created_at,
+            revoked_at: None,
+        }
     }
 }
 
@@ -47,7 +55,8 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn create_client(&self, client: &ServiceClient) -> Result<bool, Error> {
-        self.insert(item(key::client(&client.client_id), VERSION, client)?).await
+        self.insert(item(key::client(&client.client_id), VERSION, client)?)
+            .await
     }
 
     /// The service account with this id.
@@ -64,7 +73,14 @@ impl Store {
     /// [`crate::error::Kind::Unavailable`]
     pub async fn clients(&self, limit: usize, after: Option<&Cursor>) -> Result<Page<ServiceClient>, Error> {
         let partition = key::CLIENTS.to_owned();
-        self.list(List { partition, prefix: None, newest_first: false, limit, after }).await
+        self.list(List {
+            partition,
+            prefix: None,
+            newest_first: false,
+            limit,
+            after,
+        })
+        .await
     }
 
     /// Ends a service account. `false`: there is none with this id.

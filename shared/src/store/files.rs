@@ -44,7 +44,16 @@ impl StoredFile {
         sha256: String,
         created_at: Timestamp,
     ) -> Self {
-        Self { file_id, owner, filename, content_type, description, size_bytes, sha256, created_at }
+        Self {
+            file_id,
+            owner,
+            filename,
+            content_type,
+            description,
+            size_bytes,
+            sha256,
+            created_at,
+        }
     }
 }
 
@@ -54,7 +63,8 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn create_file(&self, file: &StoredFile) -> Result<bool, Error> {
-        self.insert(item(key::file(&file.owner, &file.file_id), VERSION, file)?).await
+        self.insert(item(key::file(&file.owner, &file.file_id), VERSION, file)?)
+            .await
     }
 
     /// A file of this owner's.
@@ -69,9 +79,21 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn files_of(&self, owner: &Subject, limit: usize, after: Option<&Cursor>) -> Result<Page<StoredFile>, Error> {
+    pub async fn files_of(
+        &self,
+        owner: &Subject,
+        limit: usize,
+        after: Option<&Cursor>,
+    ) -> Result<Page<StoredFile>, Error> {
         let partition = key::files(owner);
-        self.list(List { partition, prefix: None, newest_first: false, limit, after }).await
+        self.list(List {
+            partition,
+            prefix: None,
+            newest_first: false,
+            limit,
+            after,
+        })
+        .await
     }
 
     /// Takes a file off its owner's list.
@@ -80,6 +102,11 @@ impl Store {
     /// [`crate::error::Kind::Unavailable`]
     pub async fn delete_file(&self, owner: &Subject, file_id: &str) -> Result<(), Error> {
         let delete = self.client.delete_item().table_name(&self.table);
-        delete.set_key(Some(key::file(owner, file_id).into_item())).send().await.map(drop).map_err(unavailable)
+        delete
+            .set_key(Some(key::file(owner, file_id).into_item()))
+            .send()
+            .await
+            .map(drop)
+            .map_err(unavailable)
     }
 }

@@ -35,7 +35,10 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn new(partition: &str, sort: &str) -> Self {
-        Self { partition: partition.to_owned(), sort: sort.to_owned() }
+        Self {
+            partition: partition.to_owned(),
+            sort: sort.to_owned(),
+        }
     }
 
     pub(super) fn into_item(self) -> Item {

@@ -79,7 +79,13 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn check(&self) -> Result<(), Error> {
-        self.client.describe_table().table_name(&self.table).send().await.map(drop).map_err(unavailable)
+        self.client
+            .describe_table()
+            .table_name(&self.table)
+            .send()
+            .await
+            .map(drop)
+            .map_err(unavailable)
     }
 
     /// Reads one item, as it is after every write that was answered before.
@@ -93,7 +99,10 @@ impl Store {
             .send()
             .await
             .map_err(unavailable)?;
-        answer.item.map(|item| serde_dynamo::from_item(item).map_err(Error::internal)).transpose()
+        answer
+            .item
+            .map(|item| serde_dynamo::from_item(item).map_err(Error::internal))
+            .transpose()
     }
 
     /// Writes an item that is not there yet. `false`: it was there, and stays as it was.
@@ -108,7 +117,9 @@ impl Store {
             .await;
         match answer {
             Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(error)) if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) => {
+            Err(SdkError::ServiceError(error))
+                if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) =>
+            {
                 Ok(false)
             }
             Err(error) => Err(unavailable(error)),
@@ -117,7 +128,9 @@ impl Store {
 
     /// Reads a page of a partition.
     async fn list<T: DeserializeOwned>(&self, list: List<'_>) -> Result<Page<T>, Error> {
-        let start = list.after.map(|cursor| key::Key::new(&list.partition, &cursor.0).into_item());
+        let start = list
+            .after
+            .map(|cursor| key::Key::new(&list.partition, &cursor.0).into_item());
         let mut values = Item::from([(":pk".to_owned(), AttributeValue::S(list.partition.clone()))]);
         let mut condition = "pk = :pk".to_owned();
         if let Some(prefix) = list.prefix {
@@ -137,9 +150,16 @@ impl Store {
             .send()
             .await
             .map_err(unavailable)?;
-        let next_cursor = answer.last_evaluated_key.as_ref().and_then(|key| sort_key(key)).map(Cursor);
+        let next_cursor = answer
+            .last_evaluated_key
+            .as_ref()
+            .and_then(sort_key)
+            .map(Cursor);
         let items = answer.items.unwrap_or_default();
-        Ok(Page { items: serde_dynamo::from_items(items).map_err(Error::internal)?, next_cursor })
+        Ok(Page {
+            items: serde_dynamo::from_items(items).map_err(Error::internal)?,
+            next_cursor,
+        })
     }
 }
 
@@ -180,7 +200,14 @@ mod tests {
     fn a_cursor_survives_its_text_and_no_other_text_is_one() {
         let cursor = Cursor("2026-01-01T00:00:00.000Z#r".into());
         assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
-        for bad in ["", "!", "e30=", "\u{e9}", &BASE64_URL_SAFE_NO_PAD.encode("a b"), &BASE64_URL_SAFE_NO_PAD.encode([0xff])] {
+        for bad in [
+            "",
+            "!",
+            "e30=",
+            "\u{e9}",
+            &BASE64_URL_SAFE_NO_PAD.encode("a b"),
+            &BASE64_URL_SAFE_NO_PAD.encode([0xff]),
+        ] {
             assert!(Cursor::decode(bad).is_err(), "{bad:?}");
         }
     }

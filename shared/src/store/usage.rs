@@ -71,7 +71,13 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn record_usage(&self, row: &UsageRow) -> Result<(), Error> {
-        self.insert(item(key::usage_row(&row.principal, row.started_at, &row.request_id), VERSION, row)?).await.map(drop)
+        self.insert(item(
+            key::usage_row(&row.principal, row.started_at, &row.request_id),
+            VERSION,
+            row,
+        )?)
+        .await
+        .map(drop)
     }
 
     /// The rows of a principal, newest first.
@@ -85,6 +91,13 @@ impl Store {
         after: Option<&Cursor>,
     ) -> Result<Page<UsageRow>, Error> {
         let partition = key::usage(principal);
-        self.list(List { partition, prefix: None, newest_first: true, limit, after }).await
+        self.list(List {
+            partition,
+            prefix: None,
+            newest_first: true,
+            limit,
+            after,
+        })
+        .await
     }
 }

@@ -74,11 +74,25 @@ impl Bedrock {
         let failure = match operation {
             Operation::Invoke => {
                 let call = self.client.invoke_model().model_id(model).customize();
-                call.interceptor(capture.clone()).mutate_request(prepare).send().await.err().map(no_answer)
+                call.interceptor(capture.clone())
+                    .mutate_request(prepare)
+                    .send()
+                    .await
+                    .err()
+                    .map(no_answer)
             }
             Operation::InvokeStream => {
-                let call = self.client.invoke_model_with_response_stream().model_id(model).customize();
-                call.interceptor(capture.clone()).mutate_request(prepare).send().await.err().map(no_answer)
+                let call = self
+                    .client
+                    .invoke_model_with_response_stream()
+                    .model_id(model)
+                    .customize();
+                call.interceptor(capture.clone())
+                    .mutate_request(prepare)
+                    .send()
+                    .await
+                    .err()
+                    .map(no_answer)
             }
         };
         match (capture.take(), failure) {
@@ -126,7 +140,10 @@ fn is_connect(error: Option<&aws_smithy_runtime_api::client::result::ConnectorEr
     let mut cause = error.map(|error| error as &dyn std::error::Error);
     while let Some(current) = cause {
         if current.downcast_ref::<std::io::Error>().is_some_and(|io| {
-            matches!(io.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::AddrNotAvailable)
+            matches!(
+                io.kind(),
+                std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::AddrNotAvailable
+            )
         }) {
             return true;
         }

@@ -93,8 +93,7 @@ impl UsageMeter {
     /// something malformed, they must name every count to be believed in full.
     fn by_metrics(&self, metrics: UsageReport) -> Reading {
         let (usage, consistent) = self.stated.then(metrics).usage();
-        let names_cache =
-            metrics.cache_read_input_tokens.is_some() && metrics.cache_write_tokens.is_some();
+        let names_cache = metrics.cache_read_input_tokens.is_some() && metrics.cache_write_tokens.is_some();
         let exact = consistent && (names_cache || !self.stated.malformed);
         Reading {
             usage,
@@ -113,17 +112,11 @@ fn is_complete(report: &UsageReport) -> bool {
 }
 
 fn disagree(usage: &Usage, metrics: &UsageReport) -> bool {
-    let writes = usage
-        .cache_write_5m_tokens
-        .saturating_add(usage.cache_write_1h_tokens);
-    let differs =
-        |stated: Tokens, metric: Option<Tokens>| metric.is_some_and(|metric| metric != stated);
+    let writes = usage.cache_write_5m_tokens.saturating_add(usage.cache_write_1h_tokens);
+    let differs = |stated: Tokens, metric: Option<Tokens>| metric.is_some_and(|metric| metric != stated);
     differs(usage.input_tokens, metrics.input_tokens)
         || differs(usage.output_tokens, metrics.output_tokens)
-        || differs(
-            usage.cache_read_input_tokens,
-            metrics.cache_read_input_tokens,
-        )
+        || differs(usage.cache_read_input_tokens, metrics.cache_read_input_tokens)
         || differs(writes, metrics.cache_write_tokens)
 }
 

@@ -50,10 +50,7 @@ impl UsageReport {
                 .map(|step| step.as_object().map_or(Self::MALFORMED, Self::from_step))
                 .reduce(Self::plus)
                 .map_or(top, |steps| top.at_least(steps)),
-            Some(_) => Self {
-                malformed: true,
-                ..top
-            },
+            Some(_) => Self { malformed: true, ..top },
         }
     }
 
@@ -126,18 +123,11 @@ impl UsageReport {
         self.combine(other, Option::max)
     }
 
-    fn combine(
-        self,
-        other: Self,
-        pick: fn(Option<Tokens>, Option<Tokens>) -> Option<Tokens>,
-    ) -> Self {
+    fn combine(self, other: Self, pick: fn(Option<Tokens>, Option<Tokens>) -> Option<Tokens>) -> Self {
         Self {
             input_tokens: pick(self.input_tokens, other.input_tokens),
             output_tokens: pick(self.output_tokens, other.output_tokens),
-            cache_read_input_tokens: pick(
-                self.cache_read_input_tokens,
-                other.cache_read_input_tokens,
-            ),
+            cache_read_input_tokens: pick(self.cache_read_input_tokens, other.cache_read_input_tokens),
             cache_write_tokens: pick(self.cache_write_tokens, other.cache_write_tokens),
             cache_write_5m_tokens: pick(self.cache_write_5m_tokens, other.cache_write_5m_tokens),
             cache_write_1h_tokens: pick(self.cache_write_1h_tokens, other.cache_write_1h_tokens),

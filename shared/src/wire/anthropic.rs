@@ -38,7 +38,11 @@ pub fn messages_request(body: &[u8], betas: &[&str]) -> Result<MessagesRequest, 
         object.set("anthropic_version", format!("\"{BEDROCK_ANTHROPIC_VERSION}\""));
     }
     add_betas(&mut object, betas)?;
-    Ok(MessagesRequest { model, stream, body: Bytes::from(object.to_json()) })
+    Ok(MessagesRequest {
+        model,
+        stream,
+        body: Bytes::from(object.to_json()),
+    })
 }
 
 /// Checks a body that goes to a Claude model on Bedrock as it is.
@@ -56,7 +60,12 @@ pub fn check_invoke_body(body: &[u8]) -> Result<(), Error> {
 
 /// The flags of one or more `anthropic-beta` headers: names parted by commas.
 pub fn beta_flags<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    values.into_iter().flat_map(|value| value.split(',')).map(str::trim).filter(|flag| !flag.is_empty()).collect()
+    values
+        .into_iter()
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|flag| !flag.is_empty())
+        .collect()
 }
 
 fn add_betas(object: &mut Object<'_>, betas: &[&str]) -> Result<(), Error> {
@@ -118,7 +127,9 @@ struct Source<'a> {
 fn check_messages(object: &Object<'_>) -> Result<(), Error> {
     let max_tokens = required::<u64>(object, "max_tokens", "a whole number of at least 1")?;
     if max_tokens == 0 {
-        return Err(Error::invalid("max_tokens: Input should be a whole number of at least 1"));
+        return Err(Error::invalid(
+            "max_tokens: Input should be a whole number of at least 1",
+        ));
     }
     let messages = object
         .read::<Vec<Message<'_>>>("messages")
@@ -135,14 +146,18 @@ fn check_messages(object: &Object<'_>) -> Result<(), Error> {
 
 fn check_message(index: usize, message: &Message<'_>) -> Result<(), Error> {
     if !["user", "assistant", "system"].contains(&&*message.role) {
-        return Err(Error::invalid(format!("messages.{index}.role: Input should be 'user', 'assistant' or 'system'")));
+        return Err(Error::invalid(format!(
+            "messages.{index}.role: Input should be 'user', 'assistant' or 'system'"
+        )));
     }
     let text = message.content.get();
     if text.starts_with('"') {
         return Ok(());
     }
     let blocks: Vec<Block<'_>> = serde_json::from_str(text).map_err(|_| {
-        Error::invalid(format!("messages.{index}.content: Input should be a string or a list of content blocks"))
+        Error::invalid(format!(
+            "messages.{index}.content: Input should be a string or a list of content blocks"
+        ))
     })?;
     blocks.iter().enumerate().try_for_each(|(place, block)| {
         check_block(block).map_err(|reason| Error::invalid(format!("messages.{index}.content.{place}: {reason}")))
@@ -150,7 +165,11 @@ fn check_message(index: usize, message: &Message<'_>) -> Result<(), Error> {
 }
 
 fn check_block(block: &Block<'_>) -> Result<(), &'static str> {
-    if block.kind == "text" && block.text.is_none_or(|text| text.get() == "\"\"" || !text.get().starts_with('"')) {
+    if block.kind == "text"
+        && block
+            .text
+            .is_none_or(|text| text.get() == "\"\"" || !text.get().starts_with('"'))
+    {
         return Err("text content blocks must be non-empty");
     }
     match &block.source {
@@ -159,7 +178,11 @@ fn check_block(block: &Block<'_>) -> Result<(), &'static str> {
         }
         Some(source) if source.kind == "base64" => {
             let data = source.data.as_deref().ok_or("source.data: Field required")?;
-            if is_base64(data) { Ok(()) } else { Err("source.data is not valid base64") }
+            if is_base64(data) {
+                Ok(())
+            } else {
+                Err("source.data is not valid base64")
+            }
         }
         _ => Ok(()),
     }
@@ -170,7 +193,9 @@ fn is_base64(data: &str) -> bool {
     data.len().is_multiple_of(4)
         && !body.is_empty()
         && data.len() - body.len() <= 2
-        && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+        && body
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }
 
 #[cfg(test)]
@@ -196,16 +221,25 @@ mod tests {
 
     #[test]
     fn betas_of_header_and_body_are_joined_once_each() {
-        let body = r#"{"model":"m","max_tokens":5,"anthropic_beta":["b1"],"messages":[{"role":"user","content":"hi"}]}"#;
+        let body =
+            r#"{"model":"m","max_tokens":5,"anthropic_beta":["b1"],"messages":[{"role":"user","content":"hi"}]}"#;
         let flags = beta_flags(["b1, b2", "b3,,"]);
         let request = messages_request(body.as_bytes(), &flags).unwrap();
-        assert!(std::str::from_utf8(&request.body).unwrap().contains(r#""anthropic_beta":["b1","b2","b3"]"#));
+        assert!(
+            std::str::from_utf8(&request.body)
+                .unwrap()
+                .contains(r#""anthropic_beta":["b1","b2","b3"]"#)
+        );
     }
 
     #[test]
     fn what_no_model_takes_is_refused_before_the_call() {
-        let with = |member: &str| format!(r#"{{"model":"m","max_tokens":5,"messages":[{{"role":"user","content":"hi"}}],{member}}}"#);
-        let content = |content: &str| format!(r#"{{"model":"m","max_tokens":5,"messages":[{{"role":"user","content":{content}}}]}}"#);
+        let with = |member: &str| {
+            format!(r#"{{"model":"m","max_tokens":5,"messages":[{{"role":"user","content":"hi"}}],{member}}}"#)
+        };
+        let content = |content: &str| {
+            format!(r#"{{"model":"m","max_tokens":5,"messages":[{{"role":"user","content":{content}}}]}}"#)
+        };
         let bad = [
             r#"{"max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#.to_owned(),
             r#"{"model":null,"max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#.to_owned(),
@@ -231,10 +265,19 @@ mod tests {
             content(r#"[{"type":"image","source":{"type":"base64","data":"a$bc"}}]"#),
         ];
         for body in bad {
-            assert_eq!(request(&body).map(|_| ()).unwrap_err().kind, Kind::InvalidRequest, "{body}");
+            assert_eq!(
+                request(&body).map(|_| ()).unwrap_err().kind,
+                Kind::InvalidRequest,
+                "{body}"
+            );
         }
         assert!(request(&with(r#""stream":null"#)).is_ok());
         assert!(request(&content(r#"[{"type":"text","text":"a"},{"type":"never_seen","x":1}]"#)).is_ok());
-        assert!(request(&content(r#"[{"type":"image","source":{"type":"base64","data":"aGk="}}]"#)).is_ok());
+        assert!(
+            request(&content(
+                r#"[{"type":"image","source":{"type":"base64","data":"aGk="}}]"#
+            ))
+            .is_ok()
+        );
     }
 }

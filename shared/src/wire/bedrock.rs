@@ -48,7 +48,10 @@ pub fn upstream_error(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> U
         #[serde(alias = "Message")]
         message: Option<String>,
     }
-    let name = headers.get(AMZN_ERROR_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = headers
+        .get(AMZN_ERROR_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     // "ValidationException:http://internal.amazon.com/…" names its namespace behind the colon.
     let name = name.split(':').next().unwrap_or_default();
     let message = serde_json::from_slice::<Body>(body).unwrap_or_default().message;
@@ -123,7 +126,11 @@ mod tests {
         ];
         for (status, name, expected_status, code) in cases {
             let error = read(status, name);
-            assert_eq!(status_and_code(error.kind, Dialect::Anthropic), (expected_status, code), "{name}");
+            assert_eq!(
+                status_and_code(error.kind, Dialect::Anthropic),
+                (expected_status, code),
+                "{name}"
+            );
             assert_eq!((error.message.as_str(), error.retry_after_seconds), ("why", Some(7)));
         }
     }

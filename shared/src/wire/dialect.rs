@@ -153,7 +153,11 @@ pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer 
     let (status, code) = status_and_code(error.kind, dialect);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut headers = HeaderMap::new();
-    let content_type = if dialect == Dialect::Problem { "application/problem+json" } else { "application/json" };
+    let content_type = if dialect == Dialect::Problem {
+        "application/problem+json"
+    } else {
+        "application/json"
+    };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if dialect == Dialect::Bedrock {
         headers.insert(AMZN_ERROR_TYPE, HeaderValue::from_static(code));
@@ -166,7 +170,11 @@ pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer 
     {
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
-    ErrorAnswer { status, headers, body: body(error, dialect, status, code, request_id) }
+    ErrorAnswer {
+        status,
+        headers,
+        body: body(error, dialect, status, code, request_id),
+    }
 }
 
 fn body(error: &Error, dialect: Dialect, status: StatusCode, code: &str, request_id: &str) -> String {
@@ -197,7 +205,10 @@ fn challenge(error: &Error) -> Option<HeaderValue> {
     let text = match (error.kind, error.missing_scope) {
         (Kind::Unauthenticated, _) => r#"Bearer realm="tollgate", error="invalid_token""#.to_owned(),
         (Kind::Denied, Some(scope)) => {
-            format!(r#"Bearer realm="tollgate", error="insufficient_scope", scope="{}""#, scope.name())
+            format!(
+                r#"Bearer realm="tollgate", error="insufficient_scope", scope="{}""#,
+                scope.name()
+            )
         }
         _ => return None,
     };
@@ -221,7 +232,10 @@ mod tests {
             table.push('\n');
         }
         let documented = include_str!("../../../docs/errors.md");
-        assert!(documented.contains(&table), "docs/errors.md should hold this table:\n{table}");
+        assert!(
+            documented.contains(&table),
+            "docs/errors.md should hold this table:\n{table}"
+        );
     }
 
     #[test]
@@ -232,11 +246,17 @@ mod tests {
             texts[0],
             r#"{"error":{"message":"The gateway is not able to serve this right now.","type":"overloaded_error"},"request_id":"r-1","type":"error"}"#
         );
-        assert_eq!(texts[1], r#"{"message":"The gateway is not able to serve this right now."}"#);
+        assert_eq!(
+            texts[1],
+            r#"{"message":"The gateway is not able to serve this right now."}"#
+        );
         assert!(texts[2].contains(r#""error":"temporarily_unavailable""#));
         assert!(texts[3].contains(r#""status":503"#));
         for text in texts {
-            assert!(!text.contains("the table is down"), "the cause is for the log alone: {text}");
+            assert!(
+                !text.contains("the table is down"),
+                "the cause is for the log alone: {text}"
+            );
         }
     }
 
@@ -245,7 +265,11 @@ mod tests {
         let down = answer(&Error::unavailable("x"), Dialect::Bedrock, "r");
         assert_eq!(down.headers[header::RETRY_AFTER], "5");
         assert_eq!(down.headers[AMZN_ERROR_TYPE], "ServiceUnavailableException");
-        let denied = answer(&Error::insufficient_scope(crate::scope::Scope::Admin), Dialect::Problem, "r");
+        let denied = answer(
+            &Error::insufficient_scope(crate::scope::Scope::Admin),
+            Dialect::Problem,
+            "r",
+        );
         assert_eq!(
             denied.headers[header::WWW_AUTHENTICATE],
             r#"Bearer realm="tollgate", error="insufficient_scope", scope="admin""#

@@ -69,7 +69,9 @@ impl FrameReader {
     /// # Errors
     /// [`BrokenFrame`] for an impossible length or a wrong checksum.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, BrokenFrame> {
-        let Some(prelude) = self.buffer.first_chunk::<4>() else { return Ok(None) };
+        let Some(prelude) = self.buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
         let length = u32::from_be_bytes(*prelude) as usize;
         if !(SHORTEST_FRAME_BYTES..=LONGEST_FRAME_BYTES).contains(&length) {
             return Err(BrokenFrame("impossible length"));
@@ -84,7 +86,10 @@ impl FrameReader {
         if unread.has_remaining() {
             return Err(BrokenFrame("bytes left over"));
         }
-        Ok(Some(Frame { content: content(&message)?, raw }))
+        Ok(Some(Frame {
+            content: content(&message)?,
+            raw,
+        }))
     }
 }
 
@@ -117,7 +122,9 @@ fn chunk(payload: &[u8]) -> Result<Content, BrokenFrame> {
         bytes: &'a str,
     }
     let payload: Payload<'_> = serde_json::from_slice(payload).map_err(|_| BrokenFrame("a chunk without bytes"))?;
-    let bytes = BASE64_STANDARD.decode(payload.bytes).map_err(|_| BrokenFrame("a chunk that is not base64"))?;
+    let bytes = BASE64_STANDARD
+        .decode(payload.bytes)
+        .map_err(|_| BrokenFrame("a chunk that is not base64"))?;
     Ok(Content::Chunk(Bytes::from(bytes)))
 }
 
@@ -127,7 +134,9 @@ fn exception_message(payload: &[u8]) -> String {
         #[serde(alias = "Message")]
         message: String,
     }
-    serde_json::from_slice::<Payload>(payload).map(|payload| payload.message).unwrap_or_default()
+    serde_json::from_slice::<Payload>(payload)
+        .map(|payload| payload.message)
+        .unwrap_or_default()
 }
 
 /// An exception frame of our own, for an error after the head has been sent.
@@ -156,7 +165,10 @@ mod tests {
         let payload = serde_json::json!({"bytes": BASE64_STANDARD.encode(json), "p": "abcd"}).to_string();
         let message = Message::new(payload.into_bytes())
             .add_header(Header::new(":event-type", HeaderValue::String("chunk".into())))
-            .add_header(Header::new(":content-type", HeaderValue::String("application/json".into())))
+            .add_header(Header::new(
+                ":content-type",
+                HeaderValue::String("application/json".into()),
+            ))
             .add_header(Header::new(":message-type", HeaderValue::String("event".into())));
         let mut out = Vec::new();
         aws_smithy_eventstream::frame::write_message_to(&message, &mut out).unwrap();

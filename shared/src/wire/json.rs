@@ -32,7 +32,10 @@ pub enum BadJson {
 
 impl From<serde_json::Error> for BadJson {
     fn from(error: serde_json::Error) -> Self {
-        Self::Malformed { line: error.line(), column: error.column() }
+        Self::Malformed {
+            line: error.line(),
+            column: error.column(),
+        }
     }
 }
 
@@ -83,7 +86,10 @@ impl<'a> Object<'a> {
 
     /// The JSON text of a member.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, member)| member.text())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, member)| member.text())
     }
 
     /// A member read as `T`; `None` when it is absent, the error when it is something else.
@@ -106,7 +112,12 @@ impl<'a> Object<'a> {
 
     /// The object as JSON text, without white space between its members.
     pub fn to_json(&self) -> String {
-        let mut out = String::with_capacity(self.0.iter().map(|(name, member)| name.len() + member.text().len() + 4).sum());
+        let mut out = String::with_capacity(
+            self.0
+                .iter()
+                .map(|(name, member)| name.len() + member.text().len() + 4)
+                .sum(),
+        );
         out.push('{');
         for (index, (name, member)) in self.0.iter().enumerate() {
             if index > 0 {
@@ -208,7 +219,10 @@ mod tests {
         object.set("a", "true".into());
         object.set("new", "null".into());
         object.remove("z");
-        assert_eq!(object.to_json(), r#"{"b":1.50,"a":true,"big":123456789012345678901234567890,"new":null}"#);
+        assert_eq!(
+            object.to_json(),
+            r#"{"b":1.50,"a":true,"big":123456789012345678901234567890,"new":null}"#
+        );
     }
 
     #[test]
@@ -236,7 +250,11 @@ mod tests {
             deep.as_bytes(),
         ];
         for body in bad {
-            assert!(Object::parse(body).is_err(), "{:?}", String::from_utf8_lossy(&body[..body.len().min(40)]));
+            assert!(
+                Object::parse(body).is_err(),
+                "{:?}",
+                String::from_utf8_lossy(&body[..body.len().min(40)])
+            );
         }
         assert!(Object::parse(br#" {"a":-0,"b":1e300,"c":"\ud83d\ude00"} "#).is_ok());
     }

@@ -15,7 +15,11 @@ pub const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
 pub fn event(name: &str, json: &str) -> Bytes {
     // A line break inside JSON can only stand between its tokens, where any white space is as good; in a data line it
     // would end the line.
-    let one_line = if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ") } else { json.to_owned() };
+    let one_line = if json.contains(['\n', '\r']) {
+        json.replace(['\n', '\r'], " ")
+    } else {
+        json.to_owned()
+    };
     Bytes::from(format!("event: {name}\ndata: {one_line}\n\n"))
 }
 
@@ -48,13 +52,17 @@ mod tests {
     #[test]
     fn an_unknown_event_passes_in_its_own_bytes() {
         let sent = from_model(br#"{"type":"never_seen","x": 1.0}"#).unwrap();
-        assert_eq!(&sent[..], b"event: never_seen\ndata: {\"type\":\"never_seen\",\"x\": 1.0}\n\n");
+        assert_eq!(
+            &sent[..],
+            b"event: never_seen\ndata: {\"type\":\"never_seen\",\"x\": 1.0}\n\n"
+        );
     }
 
     /// A-32
     #[test]
     fn bedrocks_metrics_never_leak() {
-        let sent = from_model(br#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":1}}"#).unwrap();
+        let sent =
+            from_model(br#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":1}}"#).unwrap();
         assert_eq!(&sent[..], b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
     }
 

@@ -1,8 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::needless_pass_by_value
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::needless_pass_by_value)]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -15,9 +11,7 @@ fn usage(value: Value) -> UsageReport {
 }
 
 fn metrics(input: u64, output: u64) -> UsageReport {
-    UsageReport::from_invocation_metrics(
-        &json!({"inputTokenCount": input, "outputTokenCount": output}),
-    )
+    UsageReport::from_invocation_metrics(&json!({"inputTokenCount": input, "outputTokenCount": output}))
 }
 
 fn started() -> UsageMeter {
@@ -69,19 +63,11 @@ fn a_later_statement_replaces_an_earlier_one_count_by_count() {
 #[test]
 fn a_stream_cut_before_its_final_usage_is_estimated_from_its_bytes() {
     let mut meter = started();
-    assert_eq!(
-        counts(meter.reading()),
-        (25, 8, false),
-        "at least what was stated"
-    );
+    assert_eq!(counts(meter.reading()), (25, 8, false), "at least what was stated");
     meter.content_delta(32);
     assert_eq!(counts(meter.reading()), (25, 8, false));
     meter.content_delta(1);
-    assert_eq!(
-        counts(meter.reading()),
-        (25, 9, false),
-        "a begun token is a token"
-    );
+    assert_eq!(counts(meter.reading()), (25, 9, false), "a begun token is a token");
 }
 
 #[test]
@@ -135,9 +121,7 @@ fn metrics_that_disagree_are_reported_and_do_not_count() {
 #[test]
 fn incomplete_metrics_are_passed_over() {
     let mut meter = started();
-    meter.invocation_metrics(UsageReport::from_invocation_metrics(
-        &json!({"outputTokenCount": 5}),
-    ));
+    meter.invocation_metrics(UsageReport::from_invocation_metrics(&json!({"outputTokenCount": 5})));
     assert_eq!(counts(meter.reading()), (25, 8, false));
 }
 

@@ -1,8 +1,4 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::needless_pass_by_value
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::needless_pass_by_value)]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -54,10 +50,7 @@ fn a_message_usage_is_read_in_full_and_what_is_unknown_is_passed_over() {
 
 #[test]
 fn cache_writes_without_a_split_are_of_five_minutes() {
-    assert_eq!(
-        cache_writes(json!({"cache_creation_input_tokens": 7})),
-        (7, 0, true)
-    );
+    assert_eq!(cache_writes(json!({"cache_creation_input_tokens": 7})), (7, 0, true));
     assert_eq!(
         cache_writes(json!({"cache_creation_input_tokens": 7, "cache_creation": null})),
         (7, 0, true)
@@ -99,9 +92,7 @@ fn a_count_that_is_none_is_left_out_and_marks_the_statement() {
         "[]",
         "{}",
     ] {
-        let usage: Value =
-            serde_json::from_str(&format!(r#"{{"input_tokens":{bad},"output_tokens":3}}"#))
-                .unwrap();
+        let usage: Value = serde_json::from_str(&format!(r#"{{"input_tokens":{bad},"output_tokens":3}}"#)).unwrap();
         let report = read(usage);
         assert!(report.malformed, "{bad}");
         assert_eq!(
@@ -147,8 +138,7 @@ fn every_step_of_a_compacted_answer_is_billed() {
         (usage.input_tokens.as_u64(), usage.output_tokens.as_u64()),
         (203_000, 4_500)
     );
-    let smaller =
-        read(json!({"input_tokens": 9, "output_tokens": 9, "iterations": [{"input_tokens": 1}]}));
+    let smaller = read(json!({"input_tokens": 9, "output_tokens": 9, "iterations": [{"input_tokens": 1}]}));
     assert_eq!(smaller.input_tokens, Some(Tokens::new(9)));
     for empty in [json!([]), json!(null)] {
         assert!(!read(json!({"input_tokens": 9, "iterations": empty})).malformed);
@@ -185,15 +175,21 @@ fn any_count() -> impl Strategy<Value = Value> {
 }
 
 fn any_usage() -> impl Strategy<Value = Value> {
-    let step = (any_count(), any_count(), any_count(), any_count(), any_count(), any_count()).prop_map(
-        |(input, output, read, total, short, long)| {
+    let step = (
+        any_count(),
+        any_count(),
+        any_count(),
+        any_count(),
+        any_count(),
+        any_count(),
+    )
+        .prop_map(|(input, output, read, total, short, long)| {
             json!({
                 "input_tokens": input, "output_tokens": output, "cache_read_input_tokens": read,
                 "cache_creation_input_tokens": total,
                 "cache_creation": {"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": long}
             })
-        },
-    );
+        });
     let step = step.boxed();
     (step.clone(), proptest::collection::vec(step, 0..4)).prop_map(|(mut usage, steps)| {
         usage["iterations"] = Value::from(steps);

@@ -18,7 +18,7 @@ fmt: ## format the code
 	cargo fmt --all
 
 events: ## replay events/ in process and through `cargo lambda invoke`
-	@tools/check setup build events
+	cargo test --locked --package tests events
 
 bench: ## cold start, size and warm call of the release build
 	cargo build --locked --release --workspace

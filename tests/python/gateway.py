@@ -9,9 +9,9 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-# An alias of Anthropic's, and ids of Bedrock's.
-ALIAS = "claude-sonnet-4-5"
-BEDROCK_ID = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+# An alias of Anthropic's, and an id of Bedrock's with a colon, which some clients send encoded.
+ALIAS = "claude-sonnet-5-5"
+BEDROCK_ID = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 
 def ready():

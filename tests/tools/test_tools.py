@@ -1,11 +1,13 @@
 """The programs in tools/, as a developer meets them: started, against a gateway that is made up here."""
 
+import ast
 import http.server
 import importlib.machinery
 import importlib.util
 import json
 import os
 import pathlib
+import shlex
 import stat
 import subprocess
 import sys
@@ -106,6 +108,23 @@ class FirstCall(unittest.TestCase):
         dollars = load("first_call").dollars
         expected = {0: "$0.00", 1: "$0.000000000001", 546_000_000: "$0.000546", 10**12: "$1.00", 15 * 10**11: "$1.50"}
         self.assertEqual({picodollars: dollars(picodollars) for picodollars in expected}, expected)
+
+
+class Run(unittest.TestCase):
+    def test_the_lines_to_paste_are_whole_commands_and_whole_programs(self):
+        run = load("run")
+        names = ("gateway", "gateway_tls", "ca", "api_key", "admin_key")
+        text = run.CLIENTS.format(**{name: f"<{name}>" for name in names}, body=run.BODY)
+        blocks = [block for block in text.split("\n\n") if block.startswith("  #")]
+        self.assertEqual(len(blocks), 6)
+        programs = 0
+        for block in blocks:
+            words = shlex.split(block, comments=True)  # raises on a quote that does not end
+            if "-c" in words:
+                ast.parse(words[words.index("-c") + 1])
+                programs += 1
+        self.assertEqual(programs, 2)
+        json.loads(run.BODY)
 
 
 class WithLocal(unittest.TestCase):

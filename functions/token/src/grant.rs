@@ -47,7 +47,11 @@ pub(crate) async fn client_credentials(
 /// An unknown client, a wrong secret, and an ended client are one refusal. The table is asked in any case, so that the
 /// time tells nothing either.
 async fn authenticated(state: &State, credentials: &ClientCredentials) -> Result<ServiceClient, Error> {
-    let wanted = if is_client_id(&credentials.id) { credentials.id.as_str() } else { "client_unknown" };
+    let wanted = if is_client_id(&credentials.id) {
+        credentials.id.as_str()
+    } else {
+        "client_unknown"
+    };
     let client = state.store.client(wanted).await?;
     let secret: Option<Secret> = credentials
         .secret

@@ -150,11 +150,7 @@ impl Store {
             .send()
             .await
             .map_err(unavailable)?;
-        let next_cursor = answer
-            .last_evaluated_key
-            .as_ref()
-            .and_then(sort_key)
-            .map(Cursor);
+        let next_cursor = answer.last_evaluated_key.as_ref().and_then(sort_key).map(Cursor);
         let items = answer.items.unwrap_or_default();
         Ok(Page {
             items: serde_dynamo::from_items(items).map_err(Error::internal)?,

@@ -1,1 +1,6 @@
 //! Tollgate shared crate.
+
+pub mod model;
+pub mod money;
+pub mod price;
+pub mod usage;

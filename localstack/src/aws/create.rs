@@ -35,10 +35,17 @@ pub(super) async fn all(
     Ok(arns)
 }
 
-fn failed<E: std::error::Error>(resource: &str) -> impl FnOnce(E) -> Error {
-    move |error| Error::Create {
-        resource: resource.to_owned(),
-        reason: DisplayErrorContext(&error).to_string(),
+/// What the service said, or, if it said nothing, why it could not be asked.
+fn failed<E: std::error::Error + ProvideErrorMetadata>(resource: &str) -> impl FnOnce(E) -> Error {
+    move |error| {
+        let reason = match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            _ => DisplayErrorContext(&error).to_string(),
+        };
+        Error::Create {
+            resource: resource.to_owned(),
+            reason,
+        }
     }
 }
 
@@ -146,7 +153,10 @@ async fn expire(
         .attribute_name(attribute)
         .enabled(enabled)
         .build();
-    let wanted = wanted.map_err(failed(resource))?;
+    let wanted = wanted.map_err(|error| Error::Create {
+        resource: resource.to_owned(),
+        reason: error.to_string(),
+    })?;
     let update = client
         .update_time_to_live()
         .table_name(name)

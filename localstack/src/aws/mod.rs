@@ -128,7 +128,7 @@ pub async fn start(options: &Options, resources: &Resources) -> Result<Endpoints
         Some(url) => elsewhere(url),
         None => embed(options).await?,
     };
-    endpoints.secret_arns = create::all(&endpoints, resources).await?;
+    endpoints.secret_arns = Box::pin(create::all(&endpoints, resources)).await?;
     Ok(endpoints)
 }
 

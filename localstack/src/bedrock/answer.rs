@@ -3,8 +3,9 @@
 //! JSON is put together by hand where the order of the fields is the real one's.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::block::{Block, quoted};
 use super::cache::tokens;
 use super::directive::Directive;
 use super::ledger::Usage;
@@ -26,22 +27,6 @@ pub struct ToolUse {
     /// Its input, an object.
     #[serde(default)]
     pub input: Value,
-}
-
-/// A content block.
-#[derive(Clone, Debug)]
-enum Block {
-    Thinking {
-        text: String,
-        signature: String,
-    },
-    Text(String),
-    Tool {
-        id: String,
-        name: String,
-        input: String,
-    },
-    Unknown,
 }
 
 /// An answer, before it is sent.
@@ -76,6 +61,12 @@ pub(super) enum EventKind {
     MessageDelta,
     /// The metrics are to be added.
     MessageStop,
+}
+
+impl Event {
+    fn new(kind: EventKind, json: String, said: usize) -> Self {
+        Self { json, said, kind }
+    }
 }
 
 impl Answer {
@@ -149,65 +140,51 @@ impl Answer {
 
     /// The answer as events.
     pub(super) fn events(&self, usage: &Usage) -> Vec<Event> {
+        let mut events = vec![Event::new(
+            EventKind::MessageStart,
+            self.message_start(usage),
+            0,
+        )];
         let mut said = 0;
-        let mut events = vec![Event {
-            json: self.message_start(usage),
-            said,
-            kind: EventKind::MessageStart,
-        }];
         for (index, block) in self.blocks.iter().enumerate() {
-            let mut put = |json: String| {
-                events.push(Event {
-                    json,
-                    said,
-                    kind: EventKind::Content,
-                })
-            };
-            put(format!(
-                r#"{{"type":"content_block_start","index":{index},"content_block":{}}}"#,
-                block.start()
-            ));
-            if index == 0 {
-                put(r#"{"type":"ping"}"#.to_owned());
-            }
-            for (delta, bytes) in block.deltas(self.delta_bytes) {
-                said += bytes;
-                let json =
-                    format!(r#"{{"type":"content_block_delta","index":{index},"delta":{delta}}}"#);
-                events.push(Event {
-                    json,
-                    said,
-                    kind: EventKind::Content,
-                });
-            }
-            let json = format!(r#"{{"type":"content_block_stop","index":{index}}}"#);
-            events.push(Event {
-                json,
-                said,
-                kind: EventKind::Content,
-            });
+            self.block_events(index, block, &mut said, &mut events);
         }
         if self.unknown_event {
             let json =
-                r#"{"type":"vendor_event","detail":{"n":1,"note":"nobody knows this type"}}"#
-                    .to_owned();
-            events.push(Event {
-                json,
-                said,
-                kind: EventKind::Content,
-            });
+                r#"{"type":"vendor_event","detail":{"n":1,"note":"nobody knows this type"}}"#;
+            events.push(Event::new(EventKind::Content, json.to_owned(), said));
         }
-        events.push(Event {
-            json: self.message_delta(),
+        events.push(Event::new(
+            EventKind::MessageDelta,
+            self.message_delta(),
             said,
-            kind: EventKind::MessageDelta,
-        });
-        events.push(Event {
-            json: String::new(),
-            said,
-            kind: EventKind::MessageStop,
-        });
+        ));
+        events.push(Event::new(EventKind::MessageStop, String::new(), said));
         events
+    }
+
+    fn block_events(&self, index: usize, block: &Block, said: &mut usize, events: &mut Vec<Event>) {
+        let mut put =
+            |json: String, said: usize| events.push(Event::new(EventKind::Content, json, said));
+        let start = block.start();
+        put(
+            format!(r#"{{"type":"content_block_start","index":{index},"content_block":{start}}}"#),
+            *said,
+        );
+        if index == 0 {
+            put(r#"{"type":"ping"}"#.to_owned(), *said);
+        }
+        for (delta, bytes) in block.deltas(self.delta_bytes) {
+            *said += bytes;
+            put(
+                format!(r#"{{"type":"content_block_delta","index":{index},"delta":{delta}}}"#),
+                *said,
+            );
+        }
+        put(
+            format!(r#"{{"type":"content_block_stop","index":{index}}}"#),
+            *said,
+        );
     }
 
     fn message_start(&self, usage: &Usage) -> String {
@@ -236,83 +213,6 @@ pub(super) fn message_stop(usage: &Usage, latency_ms: u128, first_byte_ms: u128)
         usage.output_tokens,
         usage.cache_read_input_tokens,
         usage.cache_creation.total(),
-    )
-}
-
-impl Block {
-    fn said(&self) -> usize {
-        match self {
-            Self::Thinking { text, .. } | Self::Text(text) => text.len(),
-            Self::Tool { input, .. } => input.len(),
-            Self::Unknown => 0,
-        }
-    }
-
-    fn json(&self) -> String {
-        match self {
-            Self::Thinking { text, signature } => format!(
-                r#"{{"type":"thinking","thinking":{},"signature":{}}}"#,
-                quoted(text),
-                quoted(signature)
-            ),
-            Self::Text(text) => format!(r#"{{"type":"text","text":{}}}"#, quoted(text)),
-            Self::Tool { id, name, input } => tool(id, name, input),
-            Self::Unknown => r#"{"type":"mystery_block","payload":{"n":1}}"#.to_owned(),
-        }
-    }
-
-    fn start(&self) -> String {
-        match self {
-            Self::Thinking { .. } => {
-                r#"{"type":"thinking","thinking":"","signature":""}"#.to_owned()
-            }
-            Self::Text(_) => r#"{"type":"text","text":""}"#.to_owned(),
-            Self::Tool { id, name, .. } => tool(id, name, "{}"),
-            Self::Unknown => r#"{"type":"mystery_block","payload":{}}"#.to_owned(),
-        }
-    }
-
-    /// The deltas, each with the bytes it says.
-    fn deltas(&self, delta_bytes: usize) -> Vec<(String, usize)> {
-        let each = |text: &str, kind: &str, field: &str| {
-            let delta = |part: &str| {
-                (
-                    format!(r#"{{"type":"{kind}","{field}":{}}}"#, quoted(part)),
-                    part.len(),
-                )
-            };
-            parts(text, delta_bytes)
-                .into_iter()
-                .map(delta)
-                .collect::<Vec<_>>()
-        };
-        match self {
-            Self::Text(text) => each(text, "text_delta", "text"),
-            Self::Tool { input, .. } => each(input, "input_json_delta", "partial_json"),
-            Self::Thinking { text, signature } => {
-                let mut deltas = each(text, "thinking_delta", "thinking");
-                deltas.push((
-                    format!(
-                        r#"{{"type":"signature_delta","signature":{}}}"#,
-                        quoted(signature)
-                    ),
-                    0,
-                ));
-                deltas
-            }
-            Self::Unknown => vec![(
-                r#"{"type":"mystery_delta","payload":{"n":1}}"#.to_owned(),
-                0,
-            )],
-        }
-    }
-}
-
-fn tool(id: &str, name: &str, input: &str) -> String {
-    format!(
-        r#"{{"type":"tool_use","id":{},"name":{},"input":{input}}}"#,
-        quoted(id),
-        quoted(name)
     )
 }
 
@@ -402,19 +302,6 @@ fn anthropic_name(model: &str) -> &str {
         .filter(|end| name[end + 2..].starts_with(|first: char| first.is_ascii_digit()));
     end.map_or(name, |end| &name[..end])
 }
-
-/// `text` in parts of about `bytes` bytes, cut between characters.
-fn parts(text: &str, bytes: usize) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (part, others) = rest.split_at(rest.ceil_char_boundary(bytes));
-        parts.push(part);
-        rest = others;
-    }
-    parts
-}
-
 fn usage_json(usage: &Usage, output_tokens: u64) -> String {
     let written = usage.cache_creation;
     format!(
@@ -427,13 +314,11 @@ fn usage_json(usage: &Usage, output_tokens: u64) -> String {
     )
 }
 
-fn quoted(text: &str) -> String {
-    json!(text).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use serde_json::json;
 
     use super::*;
 

@@ -129,6 +129,15 @@ impl PromptCache {
     pub(super) fn count(&mut self, model: &str, prompt: &Prompt, now: Instant) -> Usage {
         let boundaries = boundaries(model, prompt);
         let total = boundaries.last().map_or(0, |boundary| boundary.tokens);
+        if boundaries
+            .iter()
+            .all(|boundary| boundary.breakpoint.is_none())
+        {
+            return Usage {
+                input_tokens: total,
+                ..Usage::default()
+            };
+        }
         let read = self.longest_hit(&boundaries, now);
         let mut done = read.map_or(0, |index| boundaries[index].tokens);
         let mut usage = Usage {

@@ -10,6 +10,7 @@
 //! and the refusals' words.
 
 mod answer;
+mod block;
 mod cache;
 mod control;
 mod directive;

@@ -205,7 +205,7 @@ impl Play {
         self.said = event.said;
         match event.kind {
             EventKind::MessageDelta => {
-                self.bill.exact = self.directive.corrupt_crc.is_none_or(|bad| bad > number)
+                self.bill.exact = self.directive.corrupt_crc.is_none_or(|bad| bad > number);
             }
             // Before the last frame leaves, so that whoever has read it finds the ledger complete.
             EventKind::MessageStop => self.bill.settle("complete", self.bill.usage.output_tokens),

@@ -270,3 +270,17 @@ async fn delays_come_before_the_head_and_between_events() {
     assert_eq!(events.len(), 7);
     assert!(began.elapsed() - head >= Duration::from_millis(50));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_comes_after_all_the_frames_before_it_however_large() {
+    let mock = start().await.unwrap();
+    let path = format!("/model/{MODEL}/invoke-with-response-stream");
+    let script = json!({ "text": "x".repeat(2_000_000), "delta_tokens": 2000, "cut_after": 200 });
+    let body = asking(&script).into_iter().collect::<Vec<_>>();
+    let body = String::from_utf8(body).unwrap().replace("4096", "1000000").into_bytes();
+    let socket = raw(&mock, &path, &body).await;
+    // A reader that is slow to begin finds the sender's buffers full.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let (chunks, ended) = chunks(socket).await;
+    assert_eq!((frames(&chunks.concat()).unwrap().0.len(), ended), (200, false));
+}

@@ -21,10 +21,7 @@ const ACTIVE_POLL: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// [`Error::Create`] and [`Error::Table`].
-pub(super) async fn all(
-    endpoints: &Endpoints,
-    resources: &Resources,
-) -> Result<BTreeMap<String, String>, Error> {
+pub(super) async fn all(endpoints: &Endpoints, resources: &Resources) -> Result<BTreeMap<String, String>, Error> {
     let https = endpoints.dynamodb.starts_with("https:");
     let config = sdk_config(https);
     let (_, _, arns) = tokio::try_join!(
@@ -89,16 +86,11 @@ async fn table(client: &aws_sdk_dynamodb::Client, description: &Value) -> Result
 }
 
 fn replace(http: &mut HttpRequest, body: &str) {
-    http.headers_mut()
-        .insert("content-length", body.len().to_string());
+    http.headers_mut().insert("content-length", body.len().to_string());
     *http.body_mut() = SdkBody::from(body);
 }
 
-async fn wait_until_active(
-    client: &aws_sdk_dynamodb::Client,
-    name: &str,
-    resource: &str,
-) -> Result<(), Error> {
+async fn wait_until_active(client: &aws_sdk_dynamodb::Client, name: &str, resource: &str) -> Result<(), Error> {
     let started = Instant::now();
     loop {
         let described = client
@@ -139,12 +131,7 @@ async fn expire(
     let is_on = described
         .time_to_live_description()
         .and_then(|description| description.time_to_live_status())
-        .is_some_and(|status| {
-            matches!(
-                status,
-                TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling
-            )
-        });
+        .is_some_and(|status| matches!(status, TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling));
     // Asking for what is already so is a ValidationException.
     if is_on == enabled {
         return Ok(());
@@ -179,10 +166,7 @@ async fn buckets(config: &SdkConfig, url: &str, buckets: &[String]) -> Result<()
 }
 
 fn is_there(code: Option<&str>) -> bool {
-    matches!(
-        code,
-        Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")
-    )
+    matches!(code, Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists"))
 }
 
 async fn secrets(
@@ -201,19 +185,9 @@ async fn secrets(
     Ok(arns)
 }
 
-async fn secret(
-    client: &aws_sdk_secretsmanager::Client,
-    name: &str,
-    value: &str,
-) -> Result<String, Error> {
+async fn secret(client: &aws_sdk_secretsmanager::Client, name: &str, value: &str) -> Result<String, Error> {
     let resource = format!("secret {name}");
-    let arn = match client
-        .create_secret()
-        .name(name)
-        .secret_string(value)
-        .send()
-        .await
-    {
+    let arn = match client.create_secret().name(name).secret_string(value).send().await {
         Ok(created) => created.arn,
         Err(error) if error.code() == Some("ResourceExistsException") => {
             let described = client.describe_secret().secret_id(name).send().await;

@@ -18,14 +18,11 @@ const THREADS: usize = 2;
 /// When the file cannot be opened, no port be bound or no thread be started.
 pub(super) fn start(file: &Path) -> Result<Server, Error> {
     let database = open(file)?;
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("cannot bind DynamoDB"))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("cannot bind DynamoDB"))?;
     listener
         .set_nonblocking(true)
         .map_err(Error::io("cannot bind DynamoDB"))?;
-    let address = listener
-        .local_addr()
-        .map_err(Error::io("cannot bind DynamoDB"))?;
+    let address = listener.local_addr().map_err(Error::io("cannot bind DynamoDB"))?;
     let (server, serving) = Server::handle(address);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)

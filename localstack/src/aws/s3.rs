@@ -31,9 +31,7 @@ pub(super) async fn start(directory: &Path) -> Result<Server, Error> {
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
     let router = Router::new().fallback_service(HandleError::new(builder.build(), internal_error));
-    Server::start(router, 0)
-        .await
-        .map_err(Error::io("cannot bind S3"))
+    Server::start(router, 0).await.map_err(Error::io("cannot bind S3"))
 }
 
 async fn internal_error(error: HttpError) -> (StatusCode, String) {

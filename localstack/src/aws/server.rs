@@ -36,11 +36,7 @@ impl Server {
         let (finished_sender, finished) = oneshot::channel();
         let url = format!("http://{address}");
         (
-            Self {
-                url,
-                stop,
-                finished,
-            },
+            Self { url, stop, finished },
             Serving {
                 stopped,
                 finished: finished_sender,
@@ -64,9 +60,7 @@ impl Server {
             let shutdown = async move {
                 let _ = stopped.await;
             };
-            let _ = axum::serve(listener, router)
-                .with_graceful_shutdown(shutdown)
-                .await;
+            let _ = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
             drop(finished);
         });
         Ok(server)

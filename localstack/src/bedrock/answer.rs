@@ -140,32 +140,22 @@ impl Answer {
 
     /// The answer as events.
     pub(super) fn events(&self, usage: &Usage) -> Vec<Event> {
-        let mut events = vec![Event::new(
-            EventKind::MessageStart,
-            self.message_start(usage),
-            0,
-        )];
+        let mut events = vec![Event::new(EventKind::MessageStart, self.message_start(usage), 0)];
         let mut said = 0;
         for (index, block) in self.blocks.iter().enumerate() {
             self.block_events(index, block, &mut said, &mut events);
         }
         if self.unknown_event {
-            let json =
-                r#"{"type":"vendor_event","detail":{"n":1,"note":"nobody knows this type"}}"#;
+            let json = r#"{"type":"vendor_event","detail":{"n":1,"note":"nobody knows this type"}}"#;
             events.push(Event::new(EventKind::Content, json.to_owned(), said));
         }
-        events.push(Event::new(
-            EventKind::MessageDelta,
-            self.message_delta(),
-            said,
-        ));
+        events.push(Event::new(EventKind::MessageDelta, self.message_delta(), said));
         events.push(Event::new(EventKind::MessageStop, String::new(), said));
         events
     }
 
     fn block_events(&self, index: usize, block: &Block, said: &mut usize, events: &mut Vec<Event>) {
-        let mut put =
-            |json: String, said: usize| events.push(Event::new(EventKind::Content, json, said));
+        let mut put = |json: String, said: usize| events.push(Event::new(EventKind::Content, json, said));
         let start = block.start();
         put(
             format!(r#"{{"type":"content_block_start","index":{index},"content_block":{start}}}"#),
@@ -181,10 +171,7 @@ impl Answer {
                 *said,
             );
         }
-        put(
-            format!(r#"{{"type":"content_block_stop","index":{index}}}"#),
-            *said,
-        );
+        put(format!(r#"{{"type":"content_block_stop","index":{index}}}"#), *said);
     }
 
     fn message_start(&self, usage: &Usage) -> String {
@@ -239,27 +226,18 @@ fn blocks(model: &str, body: &Value, directive: &Directive) -> Vec<Block> {
     };
     let text = (!text.is_empty()).then_some(Block::Text(text));
     let unknown = directive.unknown_event.then_some(Block::Unknown);
-    [thinking, text, tool, unknown]
-        .into_iter()
-        .flatten()
-        .collect()
+    [thinking, text, tool, unknown].into_iter().flatten().collect()
 }
 
 fn stop_reason(directive: &Directive, blocks: &[Block]) -> String {
     let natural = if directive.refusal {
         "refusal"
-    } else if blocks
-        .iter()
-        .any(|block| matches!(block, Block::Tool { .. }))
-    {
+    } else if blocks.iter().any(|block| matches!(block, Block::Tool { .. })) {
         "tool_use"
     } else {
         "end_turn"
     };
-    directive
-        .stop_reason
-        .clone()
-        .unwrap_or_else(|| natural.to_owned())
+    directive.stop_reason.clone().unwrap_or_else(|| natural.to_owned())
 }
 
 fn bytes_of(tokens: u64) -> usize {
@@ -276,11 +254,9 @@ fn echo(model: &str, body: &Value) -> String {
         .and_then(|messages| messages.last())
         .unwrap_or(&Value::Null)["content"];
     let blocks = content.as_array().into_iter().flatten();
-    let text = content.as_str().or_else(|| {
-        blocks
-            .filter_map(|block| block["text"].as_str())
-            .next_back()
-    });
+    let text = content
+        .as_str()
+        .or_else(|| blocks.filter_map(|block| block["text"].as_str()).next_back());
     let heard: String = text
         .unwrap_or("nothing in words")
         .chars()
@@ -294,9 +270,7 @@ fn echo(model: &str, body: &Value) -> String {
 
 /// The name that the model gives itself: without profile, vendor and version.
 fn anthropic_name(model: &str) -> &str {
-    let name = model
-        .rsplit_once("anthropic.")
-        .map_or(model, |(_, name)| name);
+    let name = model.rsplit_once("anthropic.").map_or(model, |(_, name)| name);
     let end = name
         .rfind("-v")
         .filter(|end| name[end + 2..].starts_with(|first: char| first.is_ascii_digit()));
@@ -342,14 +316,8 @@ mod tests {
     #[test]
     fn the_model_names_itself_as_anthropic_does() {
         assert_eq!(anthropic_name(MODEL), "claude-sonnet-4-5-20250929");
-        assert_eq!(
-            anthropic_name("global.anthropic.claude-opus-5"),
-            "claude-opus-5"
-        );
-        assert_eq!(
-            anthropic_name("anthropic.claude-opus-4-6-v1"),
-            "claude-opus-4-6"
-        );
+        assert_eq!(anthropic_name("global.anthropic.claude-opus-5"), "claude-opus-5");
+        assert_eq!(anthropic_name("anthropic.claude-opus-4-6-v1"), "claude-opus-4-6");
     }
 
     #[test]
@@ -363,10 +331,7 @@ mod tests {
         let answer = answer(&directive);
         assert_eq!(text_of(&answer), text);
         assert_eq!(answer.output_tokens(), text.len().div_ceil(4) as u64);
-        assert_eq!(
-            answer.events(&Usage::default()).last().unwrap().said,
-            text.len()
-        );
+        assert_eq!(answer.events(&Usage::default()).last().unwrap().said, text.len());
     }
 
     #[test]
@@ -377,11 +342,7 @@ mod tests {
         });
         assert_eq!(text_of(&answer).len(), 48);
         assert_eq!(
-            (
-                answer.tokens_in(0),
-                answer.tokens_in(20),
-                answer.tokens_in(48)
-            ),
+            (answer.tokens_in(0), answer.tokens_in(20), answer.tokens_in(48)),
             (0, 5, 12)
         );
     }
@@ -395,11 +356,7 @@ mod tests {
             ..Directive::default()
         });
         assert_eq!(
-            (
-                answer.tokens_in(0),
-                answer.tokens_in(50),
-                answer.tokens_in(100)
-            ),
+            (answer.tokens_in(0), answer.tokens_in(50), answer.tokens_in(100)),
             (0, 5, 10)
         );
     }
@@ -408,10 +365,7 @@ mod tests {
     fn text_ends_at_max_tokens() {
         let body = json!({ "max_tokens": 1, "messages": [{ "role": "user", "content": "hi" }] });
         let answer = Answer::new(MODEL, &body, &Directive::default());
-        assert_eq!(
-            (answer.output_tokens(), text_of(&answer).as_str()),
-            (1, "Hell")
-        );
+        assert_eq!((answer.output_tokens(), text_of(&answer).as_str()), (1, "Hell"));
         assert!(
             answer
                 .message(&Usage::default())

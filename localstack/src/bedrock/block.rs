@@ -7,16 +7,9 @@ use serde_json::json;
 /// A content block.
 #[derive(Clone, Debug)]
 pub(super) enum Block {
-    Thinking {
-        text: String,
-        signature: String,
-    },
+    Thinking { text: String, signature: String },
     Text(String),
-    Tool {
-        id: String,
-        name: String,
-        input: String,
-    },
+    Tool { id: String, name: String, input: String },
     Unknown,
 }
 
@@ -47,9 +40,7 @@ impl Block {
     /// The block as it begins in a stream.
     pub(super) fn start(&self) -> String {
         match self {
-            Self::Thinking { .. } => {
-                r#"{"type":"thinking","thinking":"","signature":""}"#.to_owned()
-            }
+            Self::Thinking { .. } => r#"{"type":"thinking","thinking":"","signature":""}"#.to_owned(),
             Self::Text(_) => r#"{"type":"text","text":""}"#.to_owned(),
             Self::Tool { id, name, .. } => tool(id, name, "{}"),
             Self::Unknown => r#"{"type":"mystery_block","payload":{}}"#.to_owned(),
@@ -59,16 +50,8 @@ impl Block {
     /// The deltas, each with the bytes it says.
     pub(super) fn deltas(&self, delta_bytes: usize) -> Vec<(String, usize)> {
         let each = |text: &str, kind: &str, field: &str| {
-            let delta = |part: &str| {
-                (
-                    format!(r#"{{"type":"{kind}","{field}":{}}}"#, quoted(part)),
-                    part.len(),
-                )
-            };
-            parts(text, delta_bytes)
-                .into_iter()
-                .map(delta)
-                .collect::<Vec<_>>()
+            let delta = |part: &str| (format!(r#"{{"type":"{kind}","{field}":{}}}"#, quoted(part)), part.len());
+            parts(text, delta_bytes).into_iter().map(delta).collect::<Vec<_>>()
         };
         match self {
             Self::Text(text) => each(text, "text_delta", "text"),
@@ -76,18 +59,12 @@ impl Block {
             Self::Thinking { text, signature } => {
                 let mut deltas = each(text, "thinking_delta", "thinking");
                 deltas.push((
-                    format!(
-                        r#"{{"type":"signature_delta","signature":{}}}"#,
-                        quoted(signature)
-                    ),
+                    format!(r#"{{"type":"signature_delta","signature":{}}}"#, quoted(signature)),
                     0,
                 ));
                 deltas
             }
-            Self::Unknown => vec![(
-                r#"{"type":"mystery_delta","payload":{"n":1}}"#.to_owned(),
-                0,
-            )],
+            Self::Unknown => vec![(r#"{"type":"mystery_delta","payload":{"n":1}}"#.to_owned(), 0)],
         }
     }
 }

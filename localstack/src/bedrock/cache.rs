@@ -94,9 +94,7 @@ fn blocks(value: &Value) -> impl Iterator<Item = &Value> {
 
 fn piece(block: &Value, role: Option<&str>) -> Piece {
     let mut block = block.clone();
-    let control = block
-        .as_object_mut()
-        .and_then(|object| object.remove("cache_control"));
+    let control = block.as_object_mut().and_then(|object| object.remove("cache_control"));
     let lifetime = |control: Value| match control["ttl"].as_str() {
         Some("1h") => Lifetime::Hour,
         _ => Lifetime::FiveMinutes,
@@ -129,10 +127,7 @@ impl PromptCache {
     pub(super) fn count(&mut self, model: &str, prompt: &Prompt, now: Instant) -> Usage {
         let boundaries = boundaries(model, prompt);
         let total = boundaries.last().map_or(0, |boundary| boundary.tokens);
-        if boundaries
-            .iter()
-            .all(|boundary| boundary.breakpoint.is_none())
-        {
+        if boundaries.iter().all(|boundary| boundary.breakpoint.is_none()) {
             return Usage {
                 input_tokens: total,
                 ..Usage::default()
@@ -153,10 +148,7 @@ impl PromptCache {
                 done = boundary.tokens;
             }
             // A hit lives on as long as it did, a write as long as was asked for.
-            self.0
-                .entry(boundary.key.clone())
-                .or_insert((lifetime, now))
-                .1 = now;
+            self.0.entry(boundary.key.clone()).or_insert((lifetime, now)).1 = now;
         }
         usage.input_tokens = total - done;
         self.bound(now);
@@ -283,12 +275,7 @@ mod tests {
         let mut brief = PromptCache::default();
         count(&mut brief, &body(&five(), "q"), now);
         assert_eq!(
-            count(
-                &mut brief,
-                &body(&five(), "q"),
-                now + Duration::from_secs(300)
-            )
-            .cache_read_input_tokens,
+            count(&mut brief, &body(&five(), "q"), now + Duration::from_secs(300)).cache_read_input_tokens,
             0
         );
     }
@@ -321,10 +308,7 @@ mod tests {
         let (mut cache, now) = (PromptCache::default(), Instant::now());
         count(&mut cache, &body(&five(), "q"), now);
         let prompt = Prompt::of(&body(&five(), "q")).unwrap();
-        assert_eq!(
-            cache.count("other", &prompt, now).cache_read_input_tokens,
-            0
-        );
+        assert_eq!(cache.count("other", &prompt, now).cache_read_input_tokens, 0);
         let mut changed = body(&five(), "q");
         changed["system"][0]["text"] = "y".repeat(400).into();
         assert_eq!(count(&mut cache, &changed, now).cache_read_input_tokens, 0);
@@ -332,15 +316,10 @@ mod tests {
 
     #[test]
     fn breakpoints_the_api_refuses_are_refused() {
-        let block =
-            |control: Value| json!({ "type": "text", "text": "t", "cache_control": control });
+        let block = |control: Value| json!({ "type": "text", "text": "t", "cache_control": control });
         let five_blocks = json!({ "system": vec![block(five()); 5] });
         assert!(Prompt::of(&five_blocks).unwrap_err().contains("Found 5"));
         let mixed = json!({ "system": [block(five()), block(hour())] });
-        assert!(
-            Prompt::of(&mixed)
-                .unwrap_err()
-                .contains("must not come after")
-        );
+        assert!(Prompt::of(&mixed).unwrap_err().contains("must not come after"));
     }
 }

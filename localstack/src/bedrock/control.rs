@@ -96,10 +96,7 @@ async fn profiles(Shared(state): Mock) -> Json<HashMap<String, String>> {
     Json(lock(&state.profiles).clone())
 }
 
-async fn set_profiles(
-    Shared(state): Mock,
-    Json(profiles): Json<HashMap<String, String>>,
-) -> StatusCode {
+async fn set_profiles(Shared(state): Mock, Json(profiles): Json<HashMap<String, String>>) -> StatusCode {
     *lock(&state.profiles) = profiles;
     StatusCode::NO_CONTENT
 }

@@ -153,13 +153,7 @@ mod tests {
             ] },
             { "role": "assistant", "content": "mock:{\"output_tokens\":3}" },
         ]);
-        assert_eq!(
-            in_last_user_message(&messages)
-                .unwrap()
-                .unwrap()
-                .output_tokens,
-            Some(2)
-        );
+        assert_eq!(in_last_user_message(&messages).unwrap().unwrap().output_tokens, Some(2));
         let plain = json!([messages[0], { "role": "user", "content": "plain" }]);
         assert_eq!(in_last_user_message(&plain), Ok(None));
     }

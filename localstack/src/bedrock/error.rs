@@ -68,16 +68,11 @@ impl Refusal {
     pub(super) fn into_response(self, request_id: &str) -> Response {
         let body = error_body(&self.kind, &self.message).to_string();
         let mut response = Response::new(Body::from(body));
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         wire::set(headers, "x-amzn-requestid", request_id);
-        wire::set(
-            headers,
-            "x-amzn-errortype",
-            &format!("{}{TYPE_TAIL}", self.kind),
-        );
+        wire::set(headers, "x-amzn-errortype", &format!("{}{TYPE_TAIL}", self.kind));
         if let Some(retry_after) = self.retry_after {
             wire::set(headers, "retry-after", &retry_after);
         }
@@ -111,35 +106,21 @@ fn kind_of(status: u16) -> &'static str {
 }
 
 fn as_header(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn default_message(kind: &str) -> &'static str {
     match kind {
         "ThrottlingException" => "Too many requests, please wait before trying again.",
-        "ModelNotReadyException" => {
-            "Model is not ready for inference. Wait and try your request again."
-        }
+        "ModelNotReadyException" => "Model is not ready for inference. Wait and try your request again.",
         "ServiceUnavailableException" => "Bedrock is unable to process your request.",
-        "AccessDeniedException" => {
-            "You don't have access to the model with the specified model ID."
-        }
-        "ResourceNotFoundException" => {
-            "Could not resolve the foundation model from the provided model identifier."
-        }
-        "ModelTimeoutException" => {
-            "Model has timed out in processing the request. Try your request again."
-        }
+        "AccessDeniedException" => "You don't have access to the model with the specified model ID.",
+        "ResourceNotFoundException" => "Could not resolve the foundation model from the provided model identifier.",
+        "ModelTimeoutException" => "Model has timed out in processing the request. Try your request again.",
         "ModelErrorException" => {
             "The system encountered an unexpected error during processing. Try your request again."
         }
-        "ServiceQuotaExceededException" => {
-            "Your request exceeds the service quota for your account."
-        }
-        _ => {
-            "The system encountered an unexpected error during processing. Try your request again."
-        }
+        "ServiceQuotaExceededException" => "Your request exceeds the service quota for your account.",
+        _ => "The system encountered an unexpected error during processing. Try your request again.",
     }
 }

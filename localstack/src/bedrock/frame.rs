@@ -15,10 +15,7 @@ const PADDING: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 pub(super) fn chunk(event: &str, number: usize) -> Bytes {
     // A step that shares no factor with the length visits every length.
     let padding = &PADDING[..number * 37 % PADDING.len() + 1];
-    let payload = format!(
-        r#"{{"bytes":"{}","p":"{padding}"}}"#,
-        STANDARD.encode(event)
-    );
+    let payload = format!(r#"{{"bytes":"{}","p":"{padding}"}}"#, STANDARD.encode(event));
     encode(
         &[
             (":event-type", "chunk"),
@@ -49,13 +46,12 @@ pub(super) fn corrupt(frame: &Bytes) -> Bytes {
 }
 
 fn encode(headers: &[(&str, &str)], payload: String) -> Bytes {
-    let message = headers.iter().fold(
-        Message::new(Bytes::from(payload)),
-        |message, (name, value)| {
+    let message = headers
+        .iter()
+        .fold(Message::new(Bytes::from(payload)), |message, (name, value)| {
             let value = HeaderValue::String((*value).to_owned().into());
             message.add_header(Header::new((*name).to_owned(), value))
-        },
-    );
+        });
     let mut bytes = Vec::new();
     // It refuses only frames past its limits, of which these are far.
     if write_message_to(&message, &mut bytes).is_err() {

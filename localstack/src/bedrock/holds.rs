@@ -63,9 +63,7 @@ impl Holds {
     pub(super) fn all(&self) -> BTreeMap<String, Hold> {
         let holds = lock(&self.0);
         let named = holds.iter().filter(|(name, _)| *name != "\0");
-        named
-            .map(|(name, sender)| (name.clone(), hold(sender)))
-            .collect()
+        named.map(|(name, sender)| (name.clone(), hold(sender))).collect()
     }
 
     fn with<T>(&self, name: &str, use_it: impl FnOnce(&watch::Sender<Word>) -> T) -> T {

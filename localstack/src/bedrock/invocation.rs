@@ -45,18 +45,12 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
     let request_id = wire::request_id();
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MAX_READ_BYTES).await else {
-        return Refusal::new(
-            413,
-            "RequestEntityTooLargeException",
-            "the body is too large",
-        )
-        .into_response(&request_id);
+        return Refusal::new(413, "RequestEntityTooLargeException", "the body is too large").into_response(&request_id);
     };
     lock(&state.requests).push(Recorded::new(&request_id, &parts, body.clone()));
     let route = request::route(parts.uri.path()).filter(|_| parts.method == Method::POST);
     let Some((operation, model)) = route else {
-        return Refusal::new(404, "UnknownOperationException", "unknown operation")
-            .into_response(&request_id);
+        return Refusal::new(404, "UnknownOperationException", "unknown operation").into_response(&request_id);
     };
     state.ledger.open(&request_id, &model, operation.name());
     match accept(&state, operation, &model, &parts, &body) {
@@ -73,21 +67,13 @@ fn refuse(state: &State, refusal: Refusal, request_id: &str) -> Response {
     refusal.into_response(request_id)
 }
 
-fn accept(
-    state: &State,
-    operation: Operation,
-    model: &str,
-    parts: &Parts,
-    body: &Bytes,
-) -> Result<Accepted, Refusal> {
+fn accept(state: &State, operation: Operation, model: &str, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
     signature::verify(parts, body)?;
     let priced_as = request::resolve(state, model)?;
     let body = request::body(body)?;
     let prompt = Prompt::of(&body).map_err(Refusal::validation)?;
     let own = directive::in_last_user_message(&body["messages"]).map_err(Refusal::validation)?;
-    let directive = own
-        .or_else(|| lock(&state.faults).pop_front())
-        .unwrap_or_default();
+    let directive = own.or_else(|| lock(&state.faults).pop_front()).unwrap_or_default();
     Ok(Accepted {
         operation,
         priced_as,
@@ -159,12 +145,7 @@ fn add_headers(response: &mut Response, request: &HeaderMap, directive: &Directi
     }
 }
 
-async fn whole(
-    mut bill: Bill,
-    answer: Answer,
-    directive: &Directive,
-    started: Instant,
-) -> Response {
+async fn whole(mut bill: Bill, answer: Answer, directive: &Directive, started: Instant) -> Response {
     if directive.holds_after().is_some() && !play::hold(&bill.state, directive).await {
         return broken(String::new());
     }
@@ -181,21 +162,11 @@ async fn whole(
     let counts = [
         ("input-token-count", bill.usage.input_tokens),
         ("output-token-count", bill.usage.output_tokens),
-        (
-            "cache-read-input-token-count",
-            bill.usage.cache_read_input_tokens,
-        ),
-        (
-            "cache-write-input-token-count",
-            bill.usage.cache_creation.total(),
-        ),
+        ("cache-read-input-token-count", bill.usage.cache_read_input_tokens),
+        ("cache-write-input-token-count", bill.usage.cache_creation.total()),
     ];
     for (name, count) in counts {
-        wire::set(
-            headers,
-            &format!("x-amzn-bedrock-{name}"),
-            &count.to_string(),
-        );
+        wire::set(headers, &format!("x-amzn-bedrock-{name}"), &count.to_string());
     }
     wire::set(
         headers,
@@ -212,11 +183,7 @@ fn broken(message: String) -> Response {
     let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "cut, as asked for");
     let mut response = Response::new(Body::from_stream(iter([Ok(half), Err(cut)])));
     wire::set(response.headers_mut(), "content-type", "application/json");
-    wire::set(
-        response.headers_mut(),
-        "content-length",
-        &length.to_string(),
-    );
+    wire::set(response.headers_mut(), "content-length", &length.to_string());
     response
 }
 

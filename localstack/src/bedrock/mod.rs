@@ -59,10 +59,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let profile = (
-            APPLICATION_PROFILE_ARN.to_owned(),
-            APPLICATION_PROFILE_MODEL.to_owned(),
-        );
+        let profile = (APPLICATION_PROFILE_ARN.to_owned(), APPLICATION_PROFILE_MODEL.to_owned());
         Self {
             port: 0,
             prices: include_str!("../../../shared/data/prices.json").to_owned(),

@@ -170,23 +170,14 @@ impl Play {
     /// Bills the input and the output so far.
     fn break_off(&mut self, outcome: &'static str, end: End) {
         self.end = Some(end);
-        let first = if self.sent > 0 {
-            self.answer.first_tokens()
-        } else {
-            0
-        };
-        self.bill
-            .settle(outcome, self.answer.tokens_in(self.said).max(first));
+        let first = if self.sent > 0 { self.answer.first_tokens() } else { 0 };
+        self.bill.settle(outcome, self.answer.tokens_in(self.said).max(first));
     }
 
     fn send(&mut self, mut event: Event) {
         if event.kind == EventKind::MessageStop {
             let first_byte = self.first_byte.unwrap_or_default().as_millis();
-            event.json = answer::message_stop(
-                &self.bill.usage,
-                self.started.elapsed().as_millis(),
-                first_byte,
-            );
+            event.json = answer::message_stop(&self.bill.usage, self.started.elapsed().as_millis(), first_byte);
         }
         self.first_byte.get_or_insert(self.started.elapsed());
         let number = self.sent + 1;
@@ -196,11 +187,7 @@ impl Play {
             return self.break_off("truncated", End::Cut);
         }
         let corrupt = self.directive.corrupt_crc == Some(number);
-        self.write(&if corrupt {
-            frame::corrupt(&bytes)
-        } else {
-            bytes
-        });
+        self.write(&if corrupt { frame::corrupt(&bytes) } else { bytes });
         self.sent = number;
         self.said = event.said;
         match event.kind {
@@ -227,8 +214,5 @@ pub(super) async fn hold(state: &State, directive: &Directive) -> bool {
         state.holds.forever().await;
         return false;
     }
-    state
-        .holds
-        .wait(directive.hold.as_deref().unwrap_or("default"))
-        .await
+    state.holds.wait(directive.hold.as_deref().unwrap_or("default")).await
 }

@@ -70,8 +70,7 @@ impl Prices {
 
 impl Price {
     fn rates_for(&self, usage: &Usage) -> &Rates {
-        let prompt =
-            usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation.total();
+        let prompt = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation.total();
         match &self.long_context {
             Some(long) if prompt > long.above_tokens => &long.rates,
             _ => &self.rates,
@@ -84,14 +83,8 @@ fn total(rates: &Rates, usage: &Usage) -> u128 {
         (usage.input_tokens, rates.input),
         (usage.output_tokens, rates.output),
         (usage.cache_read_input_tokens, rates.cache_read),
-        (
-            usage.cache_creation.ephemeral_5m_input_tokens,
-            rates.cache_write_5m,
-        ),
-        (
-            usage.cache_creation.ephemeral_1h_input_tokens,
-            rates.cache_write_1h,
-        ),
+        (usage.cache_creation.ephemeral_5m_input_tokens, rates.cache_write_5m),
+        (usage.cache_creation.ephemeral_1h_input_tokens, rates.cache_write_1h),
     ];
     lines
         .into_iter()

@@ -44,11 +44,7 @@ fn as_text<S: Serializer>(body: &Bytes, serializer: S) -> Result<S::Ok, S::Error
 
 impl Recorded {
     pub(super) fn new(request_id: &str, parts: &Parts, body: Bytes) -> Self {
-        let path = parts
-            .uri
-            .path_and_query()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         Self {
             request_id: request_id.to_owned(),
             method: parts.method.to_string(),
@@ -82,11 +78,7 @@ fn forbidden(headers: &HeaderMap) -> Vec<String> {
         .map(ToString::to_string)
         .collect();
     let is_sigv4 = |value: &http::HeaderValue| value.as_bytes().starts_with(b"AWS4-HMAC-SHA256 ");
-    if headers
-        .get_all("authorization")
-        .iter()
-        .any(|value| !is_sigv4(value))
-    {
+    if headers.get_all("authorization").iter().any(|value| !is_sigv4(value)) {
         names.push("authorization".to_owned());
     }
     names
@@ -103,9 +95,7 @@ impl Records {
     pub(super) fn push(&mut self, request: Recorded) {
         self.bytes += request.body.len();
         self.requests.push_back(request);
-        while self.requests.len() > MAX_REQUESTS
-            || (self.bytes > MAX_BYTES && self.requests.len() > 1)
-        {
+        while self.requests.len() > MAX_REQUESTS || (self.bytes > MAX_BYTES && self.requests.len() > 1) {
             let dropped = self.requests.pop_front();
             self.bytes -= dropped.map_or(0, |request| request.body.len());
         }

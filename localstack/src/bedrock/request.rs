@@ -87,9 +87,7 @@ pub(super) fn body(bytes: &[u8]) -> Result<Value, Refusal> {
             "Malformed input request: expected type: JSONObject, {REFORMAT}"
         )));
     };
-    let extraneous = ["stream", "model"]
-        .into_iter()
-        .filter(|key| fields.contains_key(*key));
+    let extraneous = ["stream", "model"].into_iter().filter(|key| fields.contains_key(*key));
     let extraneous: String = extraneous
         .map(|key| format!("#: extraneous key [{key}] is not permitted"))
         .collect();
@@ -118,9 +116,7 @@ fn values(body: &Value) -> Result<(), Refusal> {
         ));
     }
     if body["messages"].as_array().is_none_or(Vec::is_empty) {
-        return Err(Refusal::validation(
-            "messages: at least one message is required",
-        ));
+        return Err(Refusal::validation("messages: at least one message is required"));
     }
     Ok(())
 }
@@ -134,10 +130,7 @@ mod tests {
     #[test]
     fn an_id_is_taken_raw_or_encoded_and_decoded_once() {
         let id = |path: &str| route(path).map(|(_, id)| id);
-        assert_eq!(
-            route("/model/a:0/invoke"),
-            Some((Operation::Invoke, "a:0".to_owned()))
-        );
+        assert_eq!(route("/model/a:0/invoke"), Some((Operation::Invoke, "a:0".to_owned())));
         assert_eq!(
             route("/model/a%3A0/invoke-with-response-stream"),
             Some((Operation::Stream, "a:0".to_owned()))
@@ -169,10 +162,7 @@ mod tests {
         assert!(body(whole.as_bytes()).is_ok());
         for field in ["anthropic_version", "max_tokens", "messages"] {
             let json = whole.replace(field, "other");
-            assert!(
-                refused(&json).contains(&format!("{field}: Field required")),
-                "{json}"
-            );
+            assert!(refused(&json).contains(&format!("{field}: Field required")), "{json}");
         }
         for field in ["model", "stream"] {
             let json = whole.replacen('{', &format!(r#"{{"{field}":null,"#), 1);

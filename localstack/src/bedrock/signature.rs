@@ -30,10 +30,7 @@ pub(super) fn verify(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
         .get("authorization")
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let Some(signed) = authorization
-        .strip_prefix(ALGORITHM)
-        .and_then(Signed::parse)
-    else {
+    let Some(signed) = authorization.strip_prefix(ALGORITHM).and_then(Signed::parse) else {
         return Err(Refusal::new(
             403,
             "MissingAuthenticationTokenException",
@@ -49,9 +46,7 @@ pub(super) fn verify(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
         return Err(Refusal::new(403, "InvalidSignatureException", message));
     }
     let expected = signature(&signed, parts, body);
-    if constant_time::verify_slices_are_equal(expected.as_bytes(), signed.signature.as_bytes())
-        .is_err()
-    {
+    if constant_time::verify_slices_are_equal(expected.as_bytes(), signed.signature.as_bytes()).is_err() {
         let message = "The request signature we calculated does not match the signature you provided. Check your AWS \
                        Secret Access Key and signing method. Consult the service documentation for details.";
         return Err(Refusal::new(403, "InvalidSignatureException", message));
@@ -90,20 +85,14 @@ impl<'a> Signed<'a> {
 
 fn signature(signed: &Signed<'_>, parts: &Parts, body: &[u8]) -> String {
     let Signed {
-        date,
-        region,
-        service,
-        ..
+        date, region, service, ..
     } = signed;
     let time = header(parts, "x-amz-date");
-    let request =
-        hex(digest::digest(&digest::SHA256, canonical(signed, parts, body).as_bytes()).as_ref());
+    let request = hex(digest::digest(&digest::SHA256, canonical(signed, parts, body).as_bytes()).as_ref());
     let to_sign = format!("{ALGORITHM}\n{time}\n{date}/{region}/{service}/aws4_request\n{request}");
     let secret = format!("AWS4{SECRET_ACCESS_KEY}").into_bytes();
     let scope = [*date, *region, *service, "aws4_request"];
-    let key = scope
-        .iter()
-        .fold(secret, |key, part| mac(&key, part.as_bytes()));
+    let key = scope.iter().fold(secret, |key, part| mac(&key, part.as_bytes()));
     hex(&mac(&key, to_sign.as_bytes()))
 }
 
@@ -163,11 +152,7 @@ pub(super) fn sign(url: &str, body: &[u8]) -> Vec<(&'static str, String)> {
         .header("x-amz-date", &time)
         .body(())
         .unwrap_or_default();
-    let host = request
-        .uri()
-        .authority()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
     let (mut parts, ()) = request.into_parts();
     parts
         .headers

@@ -13,9 +13,7 @@ pub(super) fn set(headers: &mut HeaderMap, name: &str, value: &str) {
 pub(super) fn request_id() -> String {
     let mut bytes = [0; 16];
     fill(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes)
-        .into_uuid()
-        .to_string()
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 /// `prefix` and 22 random letters and digits, as in `msg_bdrk_01…`.
@@ -23,9 +21,7 @@ pub(super) fn id(prefix: &str) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHJKMNPQRSTUVWXYZabcdefg23";
     let mut bytes = [0; 22];
     fill(&mut bytes);
-    let random = bytes
-        .iter()
-        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+    let random = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
     prefix.chars().chain(random).collect()
 }
 

@@ -42,12 +42,7 @@ type Answer = (StatusCode, [(header::HeaderName, &'static str); 1], String);
 async fn answer(State(store): State<Arc<Store>>, headers: HeaderMap, body: Bytes) -> Answer {
     // A write waits for the disk, which must not hold up the runtime.
     let done = tokio::task::spawn_blocking(move || dispatch(&store, &headers, &body)).await;
-    let result = done.unwrap_or_else(|_| {
-        Err(Refusal::new(
-            "InternalServiceError",
-            "the operation panicked",
-        ))
-    });
+    let result = done.unwrap_or_else(|_| Err(Refusal::new("InternalServiceError", "the operation panicked")));
     let (status, body) = match result {
         Ok(body) => (StatusCode::OK, body),
         Err(refusal) => (
@@ -55,11 +50,7 @@ async fn answer(State(store): State<Arc<Store>>, headers: HeaderMap, body: Bytes
             json!({ "__type": refusal.kind, "Message": refusal.message }),
         ),
     };
-    (
-        status,
-        [(header::CONTENT_TYPE, CONTENT_TYPE)],
-        body.to_string(),
-    )
+    (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body.to_string())
 }
 
 fn dispatch(store: &Store, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
@@ -68,14 +59,12 @@ fn dispatch(store: &Store, headers: &HeaderMap, body: &[u8]) -> Result<Value, Re
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok())
         .unwrap_or_default();
-    let input: Value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
+    let input: Value =
+        serde_json::from_slice(body).map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
     match target.strip_prefix(TARGET_PREFIX) {
         Some("CreateSecret") => store.write(|secrets| operations::create(secrets, &input)),
         Some("PutSecretValue") => store.write(|secrets| operations::put_value(secrets, &input)),
-        Some("UpdateSecretVersionStage") => {
-            store.write(|secrets| operations::move_stage(secrets, &input))
-        }
+        Some("UpdateSecretVersionStage") => store.write(|secrets| operations::move_stage(secrets, &input)),
         Some("GetSecretValue") => store.read(|secrets| operations::value(secrets, &input)),
         Some("DescribeSecret") => store.read(|secrets| operations::describe(secrets, &input)),
         _ => Err(Refusal::new(
@@ -87,9 +76,7 @@ fn dispatch(store: &Store, headers: &HeaderMap, body: &[u8]) -> Result<Value, Re
 
 /// Presence and key id only: the signature is the SDK's own affair and S3 and Bedrock check theirs.
 fn authenticate(headers: &HeaderMap) -> Result<(), Refusal> {
-    let value = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(value) = value.filter(|value| value.starts_with("AWS4-HMAC-SHA256 ")) else {
         return Err(Refusal::new(
             "MissingAuthenticationTokenException",

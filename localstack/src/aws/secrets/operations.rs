@@ -82,19 +82,15 @@ pub(super) fn create(secrets: &mut Secrets, input: &Value) -> Result<Value, Refu
 /// `PutSecretValue`: a new version. The same token with the same value is the same request again.
 pub(super) fn put_value(secrets: &mut Secrets, input: &Value) -> Result<Value, Refusal> {
     let name = known_name(secrets, input)?;
-    let secret = secrets
-        .get_mut(&name)
-        .ok_or_else(|| Refusal::not_found("secret"))?;
-    let value = given_value(input)?.ok_or_else(|| {
-        Refusal::parameter("You must provide either SecretString or SecretBinary.")
-    })?;
+    let secret = secrets.get_mut(&name).ok_or_else(|| Refusal::not_found("secret"))?;
+    let value = given_value(input)?
+        .ok_or_else(|| Refusal::parameter("You must provide either SecretString or SecretBinary."))?;
     let id = version_id(input);
     let stages = wanted_stages(input);
     match secret.versions.get(&id) {
         Some(version) if version.value == value => {}
         Some(_) => {
-            let message =
-                "You can't change the value of an existing version; use a new ClientRequestToken.";
+            let message = "You can't change the value of an existing version; use a new ClientRequestToken.";
             return Err(Refusal::new("ResourceExistsException", message));
         }
         None => {
@@ -128,17 +124,13 @@ pub(super) fn value(secrets: &Secrets, input: &Value) -> Result<Value, Refusal> 
         id.is_none_or(|id| id == key.as_str())
             && (id.is_some() && stage.is_none() || has(version, stage.unwrap_or(CURRENT)))
     };
-    let (id, version) = secret
-        .versions
-        .iter()
-        .find(wanted)
-        .ok_or_else(|| match (id, stage) {
-            (Some(id), _) => Refusal::not_found(&format!("secret value for VersionId: {id}")),
-            (None, stage) => {
-                let stage = stage.unwrap_or(CURRENT);
-                Refusal::not_found(&format!("secret value for staging label: {stage}"))
-            }
-        })?;
+    let (id, version) = secret.versions.iter().find(wanted).ok_or_else(|| match (id, stage) {
+        (Some(id), _) => Refusal::not_found(&format!("secret value for VersionId: {id}")),
+        (None, stage) => {
+            let stage = stage.unwrap_or(CURRENT);
+            Refusal::not_found(&format!("secret value for staging label: {stage}"))
+        }
+    })?;
     let mut answer = json!({
         "ARN": secret.arn, "Name": name, "VersionId": id, "VersionStages": version.stages,
         "CreatedDate": version.created,
@@ -154,10 +146,7 @@ pub(super) fn value(secrets: &Secrets, input: &Value) -> Result<Value, Refusal> 
 pub(super) fn describe(secrets: &Secrets, input: &Value) -> Result<Value, Refusal> {
     let name = known_name(secrets, input)?;
     let secret = &secrets[&name];
-    let labelled = secret
-        .versions
-        .iter()
-        .filter(|(_, version)| !version.stages.is_empty());
+    let labelled = secret.versions.iter().filter(|(_, version)| !version.stages.is_empty());
     let stages: Map<String, Value> = labelled
         .map(|(id, version)| (id.clone(), json!(version.stages)))
         .collect();
@@ -176,13 +165,8 @@ pub(super) fn describe(secrets: &Secrets, input: &Value) -> Result<Value, Refusa
 pub(super) fn move_stage(secrets: &mut Secrets, input: &Value) -> Result<Value, Refusal> {
     let stage = text(input, "VersionStage")?;
     let name = known_name(secrets, input)?;
-    let secret = secrets
-        .get_mut(&name)
-        .ok_or_else(|| Refusal::not_found("secret"))?;
-    let (from, to) = (
-        input["RemoveFromVersionId"].as_str(),
-        input["MoveToVersionId"].as_str(),
-    );
+    let secret = secrets.get_mut(&name).ok_or_else(|| Refusal::not_found("secret"))?;
+    let (from, to) = (input["RemoveFromVersionId"].as_str(), input["MoveToVersionId"].as_str());
     let holder = secret
         .versions
         .iter()
@@ -193,9 +177,7 @@ pub(super) fn move_stage(secrets: &mut Secrets, input: &Value) -> Result<Value, 
         .flatten()
         .find(|id| !secret.versions.contains_key(*id))
     {
-        return Err(Refusal::not_found(&format!(
-            "secret value for VersionId: {unknown}"
-        )));
+        return Err(Refusal::not_found(&format!("secret value for VersionId: {unknown}")));
     }
     if holder
         .as_deref()
@@ -271,10 +253,7 @@ fn text<'a>(input: &'a Value, field: &str) -> Result<&'a str, Refusal> {
 }
 
 fn given_value(input: &Value) -> Result<Option<SecretValue>, Refusal> {
-    match (
-        input["SecretString"].as_str(),
-        input["SecretBinary"].as_str(),
-    ) {
+    match (input["SecretString"].as_str(), input["SecretBinary"].as_str()) {
         (Some(_), Some(_)) => Err(Refusal::parameter(
             "You can't specify both SecretString and SecretBinary.",
         )),
@@ -294,12 +273,7 @@ fn version_id(input: &Value) -> String {
 fn known_name(secrets: &Secrets, input: &Value) -> Result<String, Refusal> {
     let id = text(input, "SecretId")?;
     let is_meant = |(name, secret): &(&String, &Secret)| {
-        *name == id
-            || secret.arn == id
-            || secret
-                .arn
-                .rsplit_once('-')
-                .is_some_and(|(partial, _)| partial == id)
+        *name == id || secret.arn == id || secret.arn.rsplit_once('-').is_some_and(|(partial, _)| partial == id)
     };
     let found = secrets.iter().find(is_meant).map(|(name, _)| name.clone());
     found.ok_or_else(|| Refusal::not_found("secret"))

@@ -75,27 +75,17 @@ impl Store {
         })
     }
 
-    pub(super) fn read<T>(
-        &self,
-        operation: impl FnOnce(&Secrets) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    pub(super) fn read<T>(&self, operation: impl FnOnce(&Secrets) -> Result<T, Refusal>) -> Result<T, Refusal> {
         operation(&self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs `operation` on a copy that takes the place of the secrets once it is on the disk.
-    pub(super) fn write<T>(
-        &self,
-        operation: impl FnOnce(&mut Secrets) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    pub(super) fn write<T>(&self, operation: impl FnOnce(&mut Secrets) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = secrets.clone();
         let answer = operation(&mut changed)?;
-        save(&self.file, &changed).map_err(|error| {
-            Refusal::new(
-                "InternalServiceError",
-                format!("cannot keep the secrets: {error}"),
-            )
-        })?;
+        save(&self.file, &changed)
+            .map_err(|error| Refusal::new("InternalServiceError", format!("cannot keep the secrets: {error}")))?;
         *secrets = changed;
         Ok(answer)
     }

@@ -35,10 +35,7 @@ fn resources() -> Resources {
     Resources {
         tables: vec![table],
         buckets: vec![BUCKET.to_owned()],
-        secrets: vec![(
-            SECRET.to_owned(),
-            r#"{"alg":"EdDSA","seed":"s"}"#.to_owned(),
-        )],
+        secrets: vec![(SECRET.to_owned(), r#"{"alg":"EdDSA","seed":"s"}"#.to_owned())],
     }
 }
 
@@ -62,20 +59,14 @@ fn s3(endpoints: &Endpoints) -> aws_sdk_s3::Client {
 
 fn secretsmanager(endpoints: &Endpoints) -> aws_sdk_secretsmanager::Client {
     let config = aws_sdk_secretsmanager::config::Builder::from(&sdk_config(false));
-    aws_sdk_secretsmanager::Client::from_conf(
-        config.endpoint_url(&endpoints.secretsmanager).build(),
-    )
+    aws_sdk_secretsmanager::Client::from_conf(config.endpoint_url(&endpoints.secretsmanager).build())
 }
 
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-async fn put(
-    client: &aws_sdk_dynamodb::Client,
-    pk: &str,
-    owner: &str,
-) -> Result<(), Option<String>> {
+async fn put(client: &aws_sdk_dynamodb::Client, pk: &str, owner: &str) -> Result<(), Option<String>> {
     let put = client
         .put_item()
         .table_name(TABLE)

@@ -47,13 +47,7 @@ async fn objects_are_written_and_read_and_presigned_urls_work() {
         .await
         .unwrap();
     assert_eq!(
-        http.get(download.uri())
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap(),
+        http.get(download.uri()).send().await.unwrap().text().await.unwrap(),
         "by URL"
     );
     let other_key = download.uri().replace("/up?", "/files/a%20b.txt?");
@@ -67,15 +61,8 @@ async fn s3_refuses_a_wrong_secret_key_and_no_credentials() {
     let wrong = Credentials::new(ACCESS_KEY_ID, "not the key", None, None, "test");
     let config = aws_sdk_s3::config::Builder::from(&sdk_config(false)).credentials_provider(wrong);
     let client = aws_sdk_s3::Client::from_conf(config.endpoint_url(&endpoints.s3).build());
-    let error = client
-        .list_objects_v2()
-        .bucket(BUCKET)
-        .send()
-        .await
-        .unwrap_err();
+    let error = client.list_objects_v2().bucket(BUCKET).send().await.unwrap_err();
     assert_eq!(error.code(), Some("SignatureDoesNotMatch"));
-    let anonymous = reqwest::get(format!("{}/{BUCKET}/up", endpoints.s3))
-        .await
-        .unwrap();
+    let anonymous = reqwest::get(format!("{}/{BUCKET}/up", endpoints.s3)).await.unwrap();
     assert_eq!(anonymous.status(), 403);
 }

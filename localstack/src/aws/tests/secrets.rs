@@ -9,12 +9,7 @@ async fn a_secret_is_found_by_name_by_arn_and_by_stage() {
     let client = secretsmanager(&endpoints);
     let arn = endpoints.secret_arns[SECRET].clone();
     let partial = arn.rsplit_once('-').unwrap().0.to_owned();
-    let first = client
-        .get_secret_value()
-        .secret_id(SECRET)
-        .send()
-        .await
-        .unwrap();
+    let first = client.get_secret_value().secret_id(SECRET).send().await.unwrap();
     assert_eq!(first.secret_string(), Some(r#"{"alg":"EdDSA","seed":"s"}"#));
     assert!(first.created_date().is_some());
     for id in [&arn, &partial] {
@@ -56,10 +51,7 @@ async fn a_secret_is_found_by_name_by_arn_and_by_stage() {
         .get_secret_value()
         .secret_id(&arn)
         .version_id(first.version_id().unwrap());
-    assert_eq!(
-        by_id.send().await.unwrap().secret_string(),
-        first.secret_string()
-    );
+    assert_eq!(by_id.send().await.unwrap().secret_string(), first.secret_string());
 }
 
 #[tokio::test]
@@ -73,12 +65,7 @@ async fn a_pending_version_becomes_current_when_its_label_is_moved() {
         .secret_string("new")
         .version_stages("AWSPENDING");
     let pending = pending.send().await.unwrap().version_id.unwrap();
-    let current = client
-        .get_secret_value()
-        .secret_id(SECRET)
-        .send()
-        .await
-        .unwrap();
+    let current = client.get_secret_value().secret_id(SECRET).send().await.unwrap();
     assert_ne!(current.version_id(), Some(pending.as_str()));
 
     let promote = || {
@@ -96,12 +83,7 @@ async fn a_pending_version_becomes_current_when_its_label_is_moved() {
         .await
         .unwrap();
 
-    let described = client
-        .describe_secret()
-        .secret_id(SECRET)
-        .send()
-        .await
-        .unwrap();
+    let described = client.describe_secret().secret_id(SECRET).send().await.unwrap();
     let stages = described.version_ids_to_stages().unwrap();
     assert_eq!(stages[current.version_id().unwrap()], ["AWSPREVIOUS"]);
     assert_eq!(stages[&pending], ["AWSPENDING", "AWSCURRENT"]);
@@ -112,18 +94,8 @@ async fn secrets_refuse_as_aws_does() {
     let data = tempfile::tempdir().unwrap();
     let endpoints = started(data.path()).await;
     let client = secretsmanager(&endpoints);
-    let unknown = client
-        .get_secret_value()
-        .secret_id("nobody")
-        .send()
-        .await
-        .unwrap_err();
-    assert!(
-        unknown
-            .as_service_error()
-            .unwrap()
-            .is_resource_not_found_exception()
-    );
+    let unknown = client.get_secret_value().secret_id("nobody").send().await.unwrap_err();
+    assert!(unknown.as_service_error().unwrap().is_resource_not_found_exception());
     let stage = client
         .get_secret_value()
         .secret_id(SECRET)
@@ -131,12 +103,7 @@ async fn secrets_refuse_as_aws_does() {
         .send()
         .await
         .unwrap_err();
-    assert!(
-        stage
-            .as_service_error()
-            .unwrap()
-            .is_resource_not_found_exception()
-    );
+    assert!(stage.as_service_error().unwrap().is_resource_not_found_exception());
     let taken = client
         .create_secret()
         .name(SECRET)
@@ -144,12 +111,7 @@ async fn secrets_refuse_as_aws_does() {
         .send()
         .await
         .unwrap_err();
-    assert!(
-        taken
-            .as_service_error()
-            .unwrap()
-            .is_resource_exists_exception()
-    );
+    assert!(taken.as_service_error().unwrap().is_resource_exists_exception());
 
     let token = "0123456789abcdef0123456789abcdef";
     let put = |value: &str| {
@@ -163,12 +125,7 @@ async fn secrets_refuse_as_aws_does() {
     put("a").await.unwrap();
     put("a").await.unwrap();
     let changed = put("b").await.unwrap_err();
-    assert!(
-        changed
-            .as_service_error()
-            .unwrap()
-            .is_resource_exists_exception()
-    );
+    assert!(changed.as_service_error().unwrap().is_resource_exists_exception());
 
     let unsigned = reqwest::Client::new()
         .post(&endpoints.secretsmanager)

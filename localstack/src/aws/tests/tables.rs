@@ -9,11 +9,7 @@ async fn everything_is_ready_within_a_second() {
     let endpoints = started(data.path()).await;
     let took = began.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
-    for url in [
-        &endpoints.dynamodb,
-        &endpoints.s3,
-        &endpoints.secretsmanager,
-    ] {
+    for url in [&endpoints.dynamodb, &endpoints.s3, &endpoints.secretsmanager] {
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     }
     let arn = &endpoints.secret_arns[SECRET];
@@ -42,12 +38,7 @@ async fn the_table_is_as_described_with_its_time_to_live() {
         .map(aws_sdk_dynamodb::types::KeySchemaElement::attribute_name)
         .collect();
     assert_eq!(keys, ["pk", "sk"]);
-    let described = client
-        .describe_time_to_live()
-        .table_name(TABLE)
-        .send()
-        .await
-        .unwrap();
+    let described = client.describe_time_to_live().table_name(TABLE).send().await.unwrap();
     let time_to_live = described.time_to_live_description.unwrap();
     assert_eq!(time_to_live.attribute_name(), Some("expires_at"));
 }
@@ -70,9 +61,7 @@ async fn a_wrong_table_description_is_an_error_that_names_it() {
     .await
     .unwrap_err();
     assert!(
-        error
-            .to_string()
-            .starts_with("cannot create table Keyless: "),
+        error.to_string().starts_with("cannot create table Keyless: "),
         "{error}"
     );
 }
@@ -133,10 +122,7 @@ async fn concurrent_reservations_never_pass_the_limit() {
         .table_name(TABLE)
         .key("pk", text("budget"))
         .key("sk", text("a"));
-    assert_eq!(
-        read.send().await.unwrap().item.unwrap()["available"],
-        number(2)
-    );
+    assert_eq!(read.send().await.unwrap().item.unwrap()["available"], number(2));
 }
 
 #[tokio::test]
@@ -160,13 +146,7 @@ async fn a_restart_keeps_items_objects_and_secrets() {
         put(&dynamodb(&after), "kept", "u2").await,
         Err(Some("ConditionalCheckFailedException".to_owned()))
     );
-    let object = s3(&after)
-        .get_object()
-        .bucket(BUCKET)
-        .key("kept")
-        .send()
-        .await
-        .unwrap();
+    let object = s3(&after).get_object().bucket(BUCKET).key("kept").send().await.unwrap();
     assert_eq!(object.body.collect().await.unwrap().into_bytes(), "bytes");
     let value = secretsmanager(&after)
         .get_secret_value()

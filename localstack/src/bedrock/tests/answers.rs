@@ -44,10 +44,7 @@ async fn the_head_of_an_answer_in_one_piece_has_the_counts() {
         .await
         .unwrap();
     let usage = mock.ledger().calls[0].usage;
-    for (name, count) in [
-        ("input", usage.input_tokens),
-        ("output", usage.output_tokens),
-    ] {
+    for (name, count) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
         assert!(
             answer.contains(&format!("x-amzn-bedrock-{name}-token-count: {count}\r\n")),
             "{answer}"
@@ -62,10 +59,7 @@ async fn the_head_of_an_answer_in_one_piece_has_the_counts() {
     ] {
         assert!(answer.contains(header), "{header} in {answer}");
     }
-    assert!(answer.contains(&format!(
-        "x-amzn-requestid: {}\r\n",
-        mock.ledger().calls[0].request_id
-    )));
+    assert!(answer.contains(&format!("x-amzn-requestid: {}\r\n", mock.ledger().calls[0].request_id)));
 }
 
 #[tokio::test]
@@ -101,10 +95,7 @@ async fn the_sdk_reads_a_stream_with_events_in_their_order() {
     );
     assert_eq!(start["input_tokens"], call.usage.input_tokens);
     assert_eq!(start["output_tokens"], 1);
-    assert_eq!(
-        events[12]["usage"]["output_tokens"],
-        call.usage.output_tokens
-    );
+    assert_eq!(events[12]["usage"]["output_tokens"], call.usage.output_tokens);
     assert_eq!(call.usage.output_tokens, (2 + 7 + 7_u64).div_ceil(4));
     assert_eq!(metrics["inputTokenCount"], call.usage.input_tokens);
     assert_eq!(metrics["outputTokenCount"], call.usage.output_tokens);
@@ -130,12 +121,7 @@ async fn frames_carry_bedrocks_headers_checksums_and_padding() {
     for frame in &frames {
         let headers = frame.headers().iter();
         let headers: Vec<_> = headers
-            .map(|header| {
-                (
-                    header.name().as_str(),
-                    header.value().as_string().unwrap().as_str(),
-                )
-            })
+            .map(|header| (header.name().as_str(), header.value().as_string().unwrap().as_str()))
             .collect();
         let expected = [
             (":event-type", "chunk"),
@@ -149,9 +135,7 @@ async fn frames_carry_bedrocks_headers_checksums_and_padding() {
             .unwrap();
         assert!(serde_json::from_slice::<Value>(&event).unwrap()["type"].is_string());
         let padding = payload["p"].as_str().unwrap().to_owned();
-        assert!(
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789".starts_with(&padding)
-        );
+        assert!("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789".starts_with(&padding));
         paddings.push(padding.len());
     }
     paddings.sort_unstable();
@@ -164,12 +148,7 @@ async fn ids_come_raw_encoded_and_as_arns() {
     let mock = start().await.unwrap();
     let arn = format!("arn:aws:bedrock:us-east-1:123456789012:inference-profile/{MODEL}");
     let application = APPLICATION_PROFILE_ARN.to_owned();
-    for id in [
-        MODEL,
-        "anthropic.claude-3-5-sonnet-20240620-v1:0",
-        &arn,
-        &application,
-    ] {
+    for id in [MODEL, "anthropic.claude-3-5-sonnet-20240620-v1:0", &arn, &application] {
         client(&mock)
             .invoke_model()
             .model_id(id)
@@ -179,14 +158,8 @@ async fn ids_come_raw_encoded_and_as_arns() {
             .unwrap();
         assert_eq!(mock.ledger().calls.last().unwrap().model, id);
     }
-    assert_eq!(
-        mock.ledger().calls.last().unwrap().priced_as,
-        APPLICATION_PROFILE_MODEL
-    );
-    for path in [
-        format!("/model/{MODEL}/invoke"),
-        format!("/model/{arn}/invoke"),
-    ] {
+    assert_eq!(mock.ledger().calls.last().unwrap().priced_as, APPLICATION_PROFILE_MODEL);
+    for path in [format!("/model/{MODEL}/invoke"), format!("/model/{arn}/invoke")] {
         let mut answer = String::new();
         raw(&mock, &path, &body_of("hi"))
             .await
@@ -201,16 +174,10 @@ async fn ids_come_raw_encoded_and_as_arns() {
         "arn:aws:bedrock:us-east-1:1:inference-profile/nobody",
         "../admin",
     ] {
-        let call = client(&mock)
-            .invoke_model()
-            .model_id(id)
-            .body(Blob::new(body_of("hi")));
+        let call = client(&mock).invoke_model().model_id(id).body(Blob::new(body_of("hi")));
         let error = call.send().await.unwrap_err().into_service_error();
         assert!(error.is_validation_exception());
-        assert_eq!(
-            error.message(),
-            Some("The provided model identifier is invalid.")
-        );
+        assert_eq!(error.message(), Some("The provided model identifier is invalid."));
     }
     assert_eq!(mock.ledger().totals.billed, 6);
 }
@@ -227,25 +194,11 @@ async fn cached_prefixes_are_written_once_and_then_read_and_priced_by_lifetime()
         "messages": [{ "role": "user", "content": "q" }],
     });
     for _ in 0..2 {
-        let call = client(&mock)
-            .invoke_model_with_response_stream()
-            .model_id(MODEL);
-        let (events, _) = read(
-            call.body(Blob::new(cached.to_string()))
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await;
-        let (start, usage) = (
-            &events[0]["message"]["usage"],
-            mock.ledger().calls.pop().unwrap().usage,
-        );
+        let call = client(&mock).invoke_model_with_response_stream().model_id(MODEL);
+        let (events, _) = read(call.body(Blob::new(cached.to_string())).send().await.unwrap()).await;
+        let (start, usage) = (&events[0]["message"]["usage"], mock.ledger().calls.pop().unwrap().usage);
         let written = usage.cache_creation;
-        assert_eq!(
-            start["cache_read_input_tokens"],
-            usage.cache_read_input_tokens
-        );
+        assert_eq!(start["cache_read_input_tokens"], usage.cache_read_input_tokens);
         assert_eq!(
             start["cache_creation"]["ephemeral_1h_input_tokens"],
             written.ephemeral_1h_input_tokens
@@ -281,17 +234,13 @@ async fn an_unknown_event_and_block_are_added_in_both_forms() {
             .iter()
             .any(|event| event["content_block"]["type"] == "mystery_block")
     );
-    let stop = events
-        .iter()
-        .find(|event| event["type"] == "message_delta")
-        .unwrap();
+    let stop = events.iter().find(|event| event["type"] == "message_delta").unwrap();
     assert_eq!(stop["delta"]["stop_reason"], "refusal");
     let call = client(&mock)
         .invoke_model()
         .model_id(MODEL)
         .body(Blob::new(asking(&directive)));
-    let message: Value =
-        serde_json::from_slice(call.send().await.unwrap().body().as_ref()).unwrap();
+    let message: Value = serde_json::from_slice(call.send().await.unwrap().body().as_ref()).unwrap();
     assert_eq!(message["content"][1]["type"], "mystery_block");
 }
 
@@ -300,15 +249,10 @@ async fn the_body_streams_over_http_2_as_well() {
     let mock = start().await.unwrap();
     let url = format!("{}/model/{MODEL}/invoke-with-response-stream", mock.url);
     let body = asking(&json!({ "text": "x", "hold_after": 1, "hold": "h2" }));
-    let client = reqwest::Client::builder()
-        .http2_prior_knowledge()
-        .build()
-        .unwrap();
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let signed = signature::sign(&url, &body)
         .into_iter()
-        .fold(client.post(&url), |request, (name, value)| {
-            request.header(name, value)
-        });
+        .fold(client.post(&url), |request, (name, value)| request.header(name, value));
     let answer = signed.body(body).send().await.unwrap();
     assert_eq!(
         (answer.version(), answer.status().as_u16()),
@@ -326,9 +270,7 @@ async fn many_streams_at_once_are_each_billed_what_they_were_told() {
     let mock = start().await.unwrap();
     let client = client(&mock);
     let calls = (1..=60_u64).map(|number| {
-        let body = asking(
-            &json!({ "output_tokens": number, "hold_after": 2, "hold": "all", "split": 64 }),
-        );
+        let body = asking(&json!({ "output_tokens": number, "hold_after": 2, "hold": "all", "split": 64 }));
         let client = client.clone();
         tokio::spawn(async move {
             let call = client
@@ -337,10 +279,7 @@ async fn many_streams_at_once_are_each_billed_what_they_were_told() {
                 .body(Blob::new(body));
             let (events, end) = read(call.send().await.unwrap()).await;
             end.unwrap();
-            let delta = events
-                .iter()
-                .find(|event| event["type"] == "message_delta")
-                .unwrap();
+            let delta = events.iter().find(|event| event["type"] == "message_delta").unwrap();
             delta["usage"]["output_tokens"].as_u64().unwrap()
         })
     });

@@ -5,11 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_held_stream_gives_its_first_frame_and_goes_on_when_released() {
     let mock = start().await.unwrap();
-    let mut output = stream(
-        &mock,
-        json!({ "text": "x", "hold_after": 1, "hold": "here" }),
-    )
-    .await;
+    let mut output = stream(&mock, json!({ "text": "x", "hold_after": 1, "hold": "here" })).await;
     let first = output.body.recv().await.unwrap();
     assert!(first.is_some());
     let second = tokio::time::timeout(Duration::from_millis(50), output.body.recv()).await;
@@ -23,10 +19,7 @@ async fn a_held_stream_gives_its_first_frame_and_goes_on_when_released() {
         .json()
         .await
         .unwrap();
-    assert_eq!(
-        holds,
-        json!({ "here": { "waiting": 1, "released": false } })
-    );
+    assert_eq!(holds, json!({ "here": { "waiting": 1, "released": false } }));
     let released = control
         .post(format!("{}/_mock/release/here", mock.url))
         .send()
@@ -37,14 +30,7 @@ async fn a_held_stream_gives_its_first_frame_and_goes_on_when_released() {
     end.unwrap();
     assert_eq!(types(&events).last(), Some(&"message_stop"));
     // A release lasts.
-    let (events, _) = read(
-        stream(
-            &mock,
-            json!({ "text": "x", "hold_after": 1, "hold": "here" }),
-        )
-        .await,
-    )
-    .await;
+    let (events, _) = read(stream(&mock, json!({ "text": "x", "hold_after": 1, "hold": "here" })).await).await;
     assert_eq!(types(&events).last(), Some(&"message_stop"));
 }
 
@@ -58,9 +44,7 @@ async fn queued_directives_are_taken_in_turn_by_calls_without_their_own() {
             .json(&directives)
             .send()
     };
-    let bad = queue(json!([{ "text": "x" }, { "txet": "x" }]))
-        .await
-        .unwrap();
+    let bad = queue(json!([{ "text": "x" }, { "txet": "x" }])).await.unwrap();
     assert_eq!(bad.status(), 400);
     assert!(bad.text().await.unwrap().contains("unknown field `txet`"));
     assert_eq!(
@@ -135,10 +119,7 @@ async fn the_control_api_shows_requests_and_the_ledger_and_clears_them() {
     let call = &ledger["calls"][0];
     assert_eq!(call["operation"], "InvokeModel");
     assert!(call["usage"]["cache_creation"]["ephemeral_1h_input_tokens"].is_u64());
-    assert_eq!(
-        call["cost_picodollars"],
-        ledger["totals"]["cost_picodollars"]
-    );
+    assert_eq!(call["cost_picodollars"], ledger["totals"]["cost_picodollars"]);
     for name in ["ledger", "requests"] {
         let cleared = control
             .delete(format!("{}/_mock/{name}", mock.url))

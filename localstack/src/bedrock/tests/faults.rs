@@ -9,8 +9,7 @@ async fn a_wrong_signature_a_foreign_key_and_no_signature_are_refused() {
         ("local", "wrong", "InvalidSignatureException"),
         ("other", "local", "UnrecognizedClientException"),
     ] {
-        let config = aws_sdk_bedrockruntime::config::Builder::from(&sdk_config(false))
-            .endpoint_url(&mock.url);
+        let config = aws_sdk_bedrockruntime::config::Builder::from(&sdk_config(false)).endpoint_url(&mock.url);
         let config = config.credentials_provider(Credentials::new(key, secret, None, None, "test"));
         let call = Client::from_conf(config.build())
             .invoke_model()
@@ -23,21 +22,10 @@ async fn a_wrong_signature_a_foreign_key_and_no_signature_are_refused() {
         .post(&url)
         .bearer_auth("tg_secret")
         .header("x-api-key", "tg_secret");
-    let answer = bearer
-        .header("cookie", "a=b")
-        .body(body_of("hi"))
-        .send()
-        .await
-        .unwrap();
+    let answer = bearer.header("cookie", "a=b").body(body_of("hi")).send().await.unwrap();
     assert_eq!(answer.status(), 403);
-    let kind = answer.headers()["x-amzn-errortype"]
-        .to_str()
-        .unwrap()
-        .to_owned();
-    assert!(
-        kind.starts_with("MissingAuthenticationTokenException:http"),
-        "{kind}"
-    );
+    let kind = answer.headers()["x-amzn-errortype"].to_str().unwrap().to_owned();
+    assert!(kind.starts_with("MissingAuthenticationTokenException:http"), "{kind}");
     let requests = mock.requests();
     assert_eq!(
         requests.last().unwrap().forbidden_headers,
@@ -45,10 +33,7 @@ async fn a_wrong_signature_a_foreign_key_and_no_signature_are_refused() {
     );
     assert!(requests[0].forbidden_headers.is_empty());
     assert_eq!(
-        (
-            mock.ledger().totals.calls,
-            mock.ledger().totals.cost_picodollars
-        ),
+        (mock.ledger().totals.calls, mock.ledger().totals.cost_picodollars),
         (3, 0)
     );
 }
@@ -91,10 +76,7 @@ async fn every_error_before_the_head_has_its_status_and_type_and_bills_nothing()
             .body(Blob::new(body));
         let error = call.send().await.unwrap_err();
         assert_eq!(error.raw_response().unwrap().status().as_u16(), status);
-        let (kind, _) = errors
-            .iter()
-            .find(|(kind, _)| error.code() == Some(*kind))
-            .unwrap();
+        let (kind, _) = errors.iter().find(|(kind, _)| error.code() == Some(*kind)).unwrap();
         assert!(!kind.is_empty());
     }
     let ledger = mock.ledger();
@@ -104,10 +86,7 @@ async fn every_error_before_the_head_has_its_status_and_type_and_bills_nothing()
             .iter()
             .all(|call| call.outcome == "error" && !call.billed && call.status >= 400)
     );
-    assert_eq!(
-        (ledger.totals.calls, ledger.totals.cost_picodollars),
-        (19, 0)
-    );
+    assert_eq!((ledger.totals.calls, ledger.totals.cost_picodollars), (19, 0));
 }
 
 #[tokio::test]
@@ -121,26 +100,18 @@ async fn the_six_stream_exceptions_come_after_the_frames_asked_for_and_bill_what
         "modelTimeoutException",
         "serviceUnavailableException",
     ] {
-        let directive = json!({ "output_tokens": 50, "exception_after": { "events": 5, "type": kind, "message": "broke" } });
+        let directive =
+            json!({ "output_tokens": 50, "exception_after": { "events": 5, "type": kind, "message": "broke" } });
         let (events, end) = read(stream(&mock, directive).await).await;
-        assert_eq!(
-            types(&events)[3..],
-            ["content_block_delta", "content_block_delta"]
-        );
+        assert_eq!(types(&events)[3..], ["content_block_delta", "content_block_delta"]);
         let error = end.unwrap_err().to_lowercase();
         assert!(
             error.starts_with(&kind.to_lowercase()) && error.contains("broke"),
             "{error}"
         );
         let call = mock.ledger().calls.pop().unwrap();
-        assert_eq!(
-            (call.outcome, call.billed, call.exact),
-            ("exception", true, false)
-        );
-        assert_eq!(
-            call.usage.output_tokens,
-            (text(&events).len() as u64).div_ceil(4)
-        );
+        assert_eq!((call.outcome, call.billed, call.exact), ("exception", true, false));
+        assert_eq!(call.usage.output_tokens, (text(&events).len() as u64).div_ceil(4));
         assert_eq!(
             (call.usage.output_tokens, call.cost_picodollars),
             (10, picodollars(&call.usage))
@@ -201,11 +172,7 @@ async fn writes_are_split_as_asked_and_still_add_up() {
 #[tokio::test]
 async fn who_leaves_midway_is_billed_the_whole_answer() {
     let mock = start().await.unwrap();
-    let mut output = stream(
-        &mock,
-        json!({ "output_tokens": 500, "hold_after": 4, "hold": "never" }),
-    )
-    .await;
+    let mut output = stream(&mock, json!({ "output_tokens": 500, "hold_after": 4, "hold": "never" })).await;
     output.body.recv().await.unwrap();
     drop(output);
     let stalled = json!({ "stall": true, "output_tokens": 7 });
@@ -214,25 +181,15 @@ async fn who_leaves_midway_is_billed_the_whole_answer() {
         .model_id(MODEL)
         .body(Blob::new(asking(&stalled)))
         .send();
-    assert!(
-        tokio::time::timeout(Duration::from_millis(50), invoke)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(50), invoke).await.is_err());
     let ledger = settled(&mock).await;
     let seen: Vec<_> = ledger
         .calls
         .iter()
         .map(|call| (call.outcome, call.usage.output_tokens, call.exact))
         .collect();
-    assert_eq!(
-        seen,
-        [("client_left", 500, false), ("client_left", 7, false)]
-    );
-    assert_eq!(
-        ledger.calls[0].cost_picodollars,
-        picodollars(&ledger.calls[0].usage)
-    );
+    assert_eq!(seen, [("client_left", 500, false), ("client_left", 7, false)]);
+    assert_eq!(ledger.calls[0].cost_picodollars, picodollars(&ledger.calls[0].usage));
 }
 
 #[tokio::test]
@@ -248,10 +205,7 @@ async fn a_body_of_one_byte_too_much_is_refused() {
             .send()
     };
     assert!(call(whole(room)).await.is_ok());
-    let error = call(whole(room + 1))
-        .await
-        .unwrap_err()
-        .into_service_error();
+    let error = call(whole(room + 1)).await.unwrap_err().into_service_error();
     assert!(error.is_validation_exception());
 }
 
@@ -259,11 +213,7 @@ async fn a_body_of_one_byte_too_much_is_refused() {
 async fn delays_come_before_the_head_and_between_events() {
     let mock = start().await.unwrap();
     let began = std::time::Instant::now();
-    let output = stream(
-        &mock,
-        json!({ "text": "x", "delay_ms": 60, "event_delay_ms": 10 }),
-    )
-    .await;
+    let output = stream(&mock, json!({ "text": "x", "delay_ms": 60, "event_delay_ms": 10 })).await;
     assert!(began.elapsed() >= Duration::from_millis(60));
     let head = began.elapsed();
     let (events, _) = read(output).await;

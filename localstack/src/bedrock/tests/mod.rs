@@ -29,8 +29,7 @@ const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 fn client(mock: &Mock) -> Client {
     let config = aws_sdk_bedrockruntime::config::Builder::from(&sdk_config(false));
-    let config =
-        config.retry_config(aws_sdk_bedrockruntime::config::retry::RetryConfig::disabled());
+    let config = config.retry_config(aws_sdk_bedrockruntime::config::retry::RetryConfig::disabled());
     Client::from_conf(config.endpoint_url(&mock.url).build())
 }
 
@@ -70,10 +69,7 @@ async fn read(mut output: InvokeModelWithResponseStreamOutput) -> (Vec<Value>, R
 }
 
 fn types(events: &[Value]) -> Vec<&str> {
-    events
-        .iter()
-        .map(|event| event["type"].as_str().unwrap())
-        .collect()
+    events.iter().map(|event| event["type"].as_str().unwrap()).collect()
 }
 
 fn text(events: &[Value]) -> String {
@@ -106,11 +102,7 @@ async fn chunks(mut socket: tokio::net::TcpStream) -> (Vec<Vec<u8>>, bool) {
     let mut bytes = Vec::new();
     // A reset ends it as well as a close.
     let _ = socket.read_to_end(&mut bytes).await;
-    let head = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .unwrap()
-        + 4;
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     let mut rest = &bytes[head..];
     let mut chunks = Vec::new();
     while let Some(line) = rest.windows(2).position(|window| window == b"\r\n") {
@@ -130,11 +122,7 @@ async fn chunks(mut socket: tokio::net::TcpStream) -> (Vec<Vec<u8>>, bool) {
 
 /// Frames of `bytes`, checksums verified, and what is left over.
 fn frames(bytes: &[u8]) -> Result<(Vec<Message>, usize), aws_smithy_eventstream::error::Error> {
-    let (mut buffer, mut decoder, mut frames) = (
-        BytesMut::from(bytes),
-        MessageFrameDecoder::new(),
-        Vec::new(),
-    );
+    let (mut buffer, mut decoder, mut frames) = (BytesMut::from(bytes), MessageFrameDecoder::new(), Vec::new());
     loop {
         let before = buffer.remaining();
         match decoder.decode_frame(&mut buffer)? {

@@ -1,1 +1,7 @@
-//! localstack
+//! The laptop's AWS: API Gateway, Lambda, DynamoDB, S3, Secrets Manager and a Bedrock mock in one program, described by the
+//! project's `template.yaml` alone. A developer's tool and the tests' harness; no production code knows of it.
+
+pub mod error;
+pub mod template;
+
+pub use error::{Error, Result};

@@ -2,6 +2,7 @@
 //! project's `template.yaml` alone. A developer's tool and the tests' harness; no production code knows of it.
 
 pub mod error;
+pub mod gateway;
 pub mod lambda;
 mod net;
 pub mod template;

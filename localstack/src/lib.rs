@@ -1,6 +1,16 @@
-//! The laptop's AWS: what the gateway needs of AWS, on the loopback interface, without Docker, account or network.
-//!
-//! A developer's tool and the tests' harness: no production code knows of it.
+//! The laptop's AWS: API Gateway, Lambda, DynamoDB, S3, Secrets Manager and a Bedrock mock in one program, described by the
+//! project's `template.yaml` alone. A developer's tool and the tests' harness; no production code knows of it.
 
 pub mod aws;
 pub mod bedrock;
+pub mod bootstrap;
+pub mod error;
+pub mod gateway;
+pub mod lambda;
+mod net;
+pub mod ready;
+pub mod stack;
+pub mod template;
+pub mod tls;
+
+pub use error::{Error, Result};

@@ -1,2 +1,167 @@
-//! local
-fn main() {}
+//! `local`: the gateway and the AWS it needs, on this machine.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use localstack::gateway::Limits;
+use localstack::stack::{Options, Stack};
+use localstack::{Error, Result, lambda};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Parser)]
+#[command(about = "The gateway and the AWS it needs, on this machine.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts everything that template.yaml describes, on the loopback interface, and runs until SIGTERM or SIGINT.
+    Up(Up),
+    /// Becomes a function's process that dies with its parent. For this program itself.
+    #[command(hide = true)]
+    RunFunction { parent: u32, program: PathBuf },
+}
+
+#[derive(Args)]
+struct Up {
+    /// The gateway's port [default: any free one]; with --tls the next port is used too.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Where to write, as JSON, what runs where once everything is ready.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+    /// How many environments each function has; each serves one request at a time.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100))]
+    environments: u16,
+    /// Keeps the authorizer's answers so long, whatever the template says; 0 keeps none.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3600))]
+    authorizer_ttl: Option<u64>,
+    /// Keeps state here across restarts [default: a new folder, removed at the end].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Serves the gateway over TLS too, under a certificate authority of the data folder's own.
+    #[arg(long)]
+    tls: bool,
+    /// Uses this Bedrock Runtime instead of the mock.
+    #[arg(long, value_name = "URL")]
+    bedrock: Option<String>,
+    /// Uses this DynamoDB, S3 and Secrets Manager instead of the embedded ones.
+    #[arg(long, value_name = "URL")]
+    aws_endpoint: Option<String>,
+    /// Uses the functions that `cargo lambda watch` serves there instead of starting them.
+    #[arg(long, value_name = "URL")]
+    lambda: Option<String>,
+    /// Runs release builds of the functions.
+    #[arg(long)]
+    release: bool,
+    /// The template.
+    #[arg(long, value_name = "PATH", hide = true)]
+    template: Option<PathBuf>,
+    /// The folder with the functions' binaries.
+    #[arg(long, value_name = "DIR", hide = true)]
+    binaries: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::RunFunction { parent, program } => Err(lambda::run_function(parent, &program).into()),
+        Command::Up(up) => run(up),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("local: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(up: Up) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(up))
+}
+
+async fn serve(up: Up) -> Result<()> {
+    let started = Instant::now();
+    // Listening for signals comes first: one that comes while parts are starting must end those too.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let options = options(up)?;
+    let stack = tokio::select! {
+        stack = Stack::start(&options) => stack?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    tell(&stack, &options, started);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    eprintln!("local: stopping");
+    stack.stop().await;
+    Ok(())
+}
+
+fn tell(stack: &Stack, options: &Options, started: Instant) {
+    let ready = stack.ready();
+    eprintln!("local: gateway      {}", ready.gateway);
+    if let (Some(gateway), Some(ca)) = (&ready.gateway_tls, &ready.ca) {
+        eprintln!("local: over TLS     {gateway} (authority: {})", ca.display());
+    }
+    eprintln!("local: bedrock      {}", ready.bedrock);
+    match (&ready.env_file, &ready.logs) {
+        (Some(file), _) => eprintln!(
+            "local: waiting for  cargo lambda watch --env-file {} at {}",
+            file.display(),
+            ready.lambda
+        ),
+        (None, Some(logs)) => eprintln!("local: logs         {}", logs.display()),
+        (None, None) => {}
+    }
+    if let Some(file) = &options.ready_file {
+        eprintln!("local: ready file   {}", file.display());
+    }
+    eprintln!("local: ready after  {} ms", started.elapsed().as_millis());
+}
+
+fn options(up: Up) -> Result<Options> {
+    let program = std::env::current_exe()?;
+    Ok(Options {
+        template: up.template.map_or_else(find_template, Ok)?,
+        binaries: up.binaries.map_or_else(|| find_binaries(&program, up.release), Ok)?,
+        launcher: Some(program),
+        port: up.port,
+        ready_file: up.ready_file,
+        environments: usize::from(up.environments),
+        authorizer_ttl_seconds: up.authorizer_ttl,
+        data: up.data,
+        tls: up.tls,
+        bedrock: up.bedrock,
+        aws_endpoint: up.aws_endpoint,
+        lambda: up.lambda,
+        limits: Limits::default(),
+    })
+}
+
+/// `template.yaml` here or in the nearest folder above.
+fn find_template() -> Result<PathBuf> {
+    let here = std::env::current_dir()?;
+    let mut candidates = here.ancestors().map(|folder| folder.join("template.yaml"));
+    let found = candidates.find(|template| template.is_file());
+    found.ok_or_else(|| Error::new(format!("there is no template.yaml in {} or above it", here.display())))
+}
+
+/// The functions are built where this program is: in the target folder's `debug` or `release`.
+fn find_binaries(program: &std::path::Path, release: bool) -> Result<PathBuf> {
+    let own = program
+        .parent()
+        .ok_or_else(|| Error::new("this program is in no folder"))?;
+    Ok(if release {
+        own.with_file_name("release")
+    } else {
+        own.to_owned()
+    })
+}

@@ -1,0 +1,72 @@
+//! `POST /2015-03-31/functions/NAME/invocations` for tools: an event in, the function's bytes out as they come. This is the
+//! path of Lambda's Invoke, and like `cargo lambda watch` it streams: a streamed answer is a prelude, eight NUL bytes, body.
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+
+use super::answer::Failure;
+use super::host::Host;
+use crate::net;
+
+type Reply = Response<UnsyncBoxBody<Bytes, Failure>>;
+
+/// Serves the API for as long as the program runs.
+pub(super) async fn serve(listener: TcpListener, host: Host) {
+    loop {
+        let (stream, _) = net::accept(&listener).await;
+        let host = host.clone();
+        tokio::spawn(net::serve(stream, move |request| answer(request, host.clone())));
+    }
+}
+
+async fn answer(request: Request<Incoming>, host: Host) -> Reply {
+    let path = request.uri().path().to_owned();
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let (&Method::POST, ["2015-03-31", "functions", function, "invocations"]) = (request.method(), segments.as_slice())
+    else {
+        return status(StatusCode::NOT_FOUND, "");
+    };
+    let Ok(event) = request.into_body().collect().await else {
+        return status(StatusCode::BAD_REQUEST, "");
+    };
+    match host.invoke(function, event.to_bytes()).await {
+        Ok(answer) => {
+            let frames = answer.body.map(|chunk| chunk.map(Frame::data));
+            let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());
+            let content_type = HeaderValue::from_str(&answer.content_type);
+            reply.headers_mut().insert(
+                CONTENT_TYPE,
+                content_type.unwrap_or(HeaderValue::from_static("application/json")),
+            );
+            reply
+        }
+        Err(Failure::Unavailable(message)) => status(StatusCode::NOT_FOUND, &message),
+        // Lambda answers 200 to an invocation that failed, and says so in a header.
+        Err(failure) => {
+            let mut reply = status(StatusCode::OK, &failure.json().to_string());
+            reply
+                .headers_mut()
+                .insert("X-Amz-Function-Error", HeaderValue::from_static("Unhandled"));
+            reply
+        }
+    }
+}
+
+fn status(status: StatusCode, body: &str) -> Reply {
+    let body = Full::new(Bytes::copy_from_slice(body.as_bytes()))
+        .map_err(|never| match never {})
+        .boxed_unsync();
+    let mut reply = Response::new(body);
+    *reply.status_mut() = status;
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply
+}

@@ -1,0 +1,288 @@
+//! Everything together: what the template describes, started, bootstrapped and announced.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::aws::{self, Endpoints};
+use crate::bedrock;
+use crate::bootstrap::bootstrap;
+use crate::error::{Context, Error, Result};
+use crate::gateway::{Gateway, Limits};
+use crate::lambda::{self, Host, Lambda, Watch};
+use crate::net;
+use crate::ready::Ready;
+use crate::template::{Template, Values};
+use crate::tls;
+
+/// What `local up` is asked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The template.
+    pub template: PathBuf,
+    /// The folder with the functions' binaries.
+    pub binaries: PathBuf,
+    /// The `local` program, through which functions are started so that they die with it.
+    pub launcher: Option<PathBuf>,
+    /// The gateway's port; 0 is any free one. TLS takes the next one, or any free one.
+    pub port: u16,
+    /// Where to tell what runs where.
+    pub ready_file: Option<PathBuf>,
+    /// Environments of each function.
+    pub environments: usize,
+    /// How long authorizers' answers are kept, in seconds, in place of what the template says.
+    pub authorizer_ttl_seconds: Option<u64>,
+    /// Where state is kept; without it, in a folder that is removed at the end.
+    pub data: Option<PathBuf>,
+    /// Whether to serve TLS too.
+    pub tls: bool,
+    /// Bedrock Runtime in place of the mock.
+    pub bedrock: Option<String>,
+    /// AWS in place of the embedded DynamoDB, S3 and Secrets Manager.
+    pub aws_endpoint: Option<String>,
+    /// `cargo lambda watch` in place of hosting the functions.
+    pub lambda: Option<String>,
+    /// The gateway's limits.
+    pub limits: Limits,
+}
+
+/// The parameter of the template that a local gateway's own URL takes the place of.
+const ISSUER_PARAMETER: &str = "Issuer";
+/// The table of the ready file, and of the first keys.
+const TABLE: &str = "Table";
+
+/// A running stack.
+#[derive(Debug)]
+pub struct Stack {
+    ready: Ready,
+    host: Option<Host>,
+    endpoints: Endpoints,
+    mock: Option<bedrock::Mock>,
+    tasks: Vec<JoinHandle<()>>,
+    _data: Data,
+}
+
+impl Stack {
+    /// Starts everything; when this returns, all of it answers and the ready file is written. With `--lambda` the functions
+    /// are not waited for: they need the file of variables that is named there.
+    ///
+    /// # Errors
+    /// If any part does not start; nothing is left running then.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let data = Data::open(options.data.as_deref())?;
+        let listener = net::listen(options.port).await?;
+        let gateway = net::url(&listener)?;
+        let mut values = Values {
+            parameters: BTreeMap::from([(ISSUER_PARAMETER.to_owned(), gateway.clone())]),
+            ..Values::default()
+        };
+        let declared = Template::read(&options.template, &values)?;
+        let (endpoints, mock) = tokio::try_join!(
+            start_aws(options, &data.path, &declared),
+            start_bedrock(options.bedrock.is_none()),
+        )?;
+        // Secrets have their ARNs only now, and functions are told ARNs.
+        values.secret_arns.clone_from(&endpoints.secret_arns);
+        let template = Template::read(&options.template, &values)?;
+        let table = template
+            .table_name(TABLE)
+            .ok_or_else(|| Error::new(format!("the template has no table {TABLE}")))?;
+        let keys = bootstrap(&endpoints, table, &data.path).await?;
+        let bedrock = options
+            .bedrock
+            .clone()
+            .or_else(|| mock.as_ref().map(|mock| mock.url.clone()))
+            .unwrap_or_default();
+        let mut ready = Ready {
+            gateway,
+            api_key: keys.api_key,
+            admin_key: keys.admin_key,
+            bedrock,
+            dynamodb: endpoints.dynamodb.clone(),
+            s3: endpoints.s3.clone(),
+            secretsmanager: endpoints.secretsmanager.clone(),
+            table: table.to_owned(),
+            ..Ready::default()
+        };
+        let (lambda, host) = start_lambda(options, &data.path, &template, &mut ready).await?;
+        let gateway = Gateway::new(template.api, lambda, options.authorizer_ttl_seconds, options.limits);
+        let mut tasks = Vec::new();
+        if options.tls {
+            tasks.push(serve_tls(options, &data.path, &gateway, &mut ready).await?);
+        }
+        tasks.push(tokio::spawn(gateway.serve(listener)));
+        let mut stack = Self {
+            ready,
+            host,
+            endpoints,
+            mock,
+            tasks,
+            _data: data,
+        };
+        stack.announce(options.ready_file.as_deref())?;
+        Ok(stack)
+    }
+
+    /// What runs where.
+    #[must_use]
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Writes the ready file now, and again whenever a process of a function starts or ends.
+    fn announce(&mut self, path: Option<&Path>) -> Result<()> {
+        if let Some(host) = &self.host {
+            self.ready.functions.clone_from(&host.processes().borrow());
+        }
+        let Some(path) = path else { return Ok(()) };
+        self.ready.write(path)?;
+        if let Some(host) = &self.host {
+            let task = rewrite(self.ready.clone(), path.to_owned(), host.processes());
+            self.tasks.push(tokio::spawn(task));
+        }
+        Ok(())
+    }
+
+    /// Ends everything: first the gateway takes nothing new, then the functions end, then what they use.
+    pub async fn stop(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        if let Some(host) = &self.host {
+            host.shutdown().await;
+        }
+        if let Some(mock) = self.mock {
+            mock.stop().await;
+        }
+        self.endpoints.stop().await;
+    }
+}
+
+async fn rewrite(mut ready: Ready, path: PathBuf, mut processes: watch::Receiver<lambda::Processes>) {
+    while processes.changed().await.is_ok() {
+        ready.functions.clone_from(&processes.borrow_and_update());
+        if let Err(error) = ready.write(&path) {
+            eprintln!("local: {error}");
+        }
+    }
+}
+
+async fn start_aws(options: &Options, data: &Path, template: &Template) -> Result<Endpoints> {
+    let options = aws::Options {
+        data: data.to_owned(),
+        aws_endpoint: options.aws_endpoint.clone(),
+    };
+    let secrets = template
+        .secrets
+        .iter()
+        .map(|secret| (secret.name.clone(), secret.value.clone()));
+    let resources = aws::Resources {
+        tables: template.tables.iter().map(|table| table.definition.clone()).collect(),
+        buckets: template.buckets.clone(),
+        secrets: secrets.collect(),
+    };
+    aws::start(&options, &resources)
+        .await
+        .doing("starting DynamoDB, S3 and Secrets Manager")
+}
+
+async fn start_bedrock(mocked: bool) -> Result<Option<bedrock::Mock>> {
+    if !mocked {
+        return Ok(None);
+    }
+    bedrock::start().await.doing("starting the Bedrock mock").map(Some)
+}
+
+async fn start_lambda(
+    options: &Options,
+    data: &Path,
+    template: &Template,
+    ready: &mut Ready,
+) -> Result<(Lambda, Option<Host>)> {
+    let variables = lambda::shared_variables(&[
+        ("BEDROCK_RUNTIME", &ready.bedrock),
+        ("DYNAMODB", &ready.dynamodb),
+        ("S3", &ready.s3),
+        ("SECRETS_MANAGER", &ready.secretsmanager),
+    ]);
+    if let Some(url) = &options.lambda {
+        let file = data.join("functions.env");
+        let content = lambda::dotenv(&template.functions, &variables);
+        std::fs::write(&file, content).doing(format!("writing {}", file.display()))?;
+        ready.env_file = Some(file);
+        ready.lambda.clone_from(url);
+        return Ok((Lambda::Watched(Watch::new(url)), None));
+    }
+    let logs = data.join("logs");
+    let options = lambda::Options {
+        binaries: options.binaries.clone(),
+        launcher: options.launcher.clone(),
+        logs: logs.clone(),
+        environments: options.environments,
+        variables,
+    };
+    let host = Host::start(&template.functions, &options).await?;
+    ready.logs = Some(logs);
+    ready.lambda = host.url().to_owned();
+    Ok((Lambda::Hosted(host.clone()), Some(host)))
+}
+
+async fn serve_tls(
+    options: &Options,
+    data: &Path,
+    gateway: &Arc<Gateway>,
+    ready: &mut Ready,
+) -> Result<JoinHandle<()>> {
+    let tls = tls::prepare(&data.join("tls"))?;
+    let port = if options.port == 0 {
+        0
+    } else {
+        options.port.saturating_add(1)
+    };
+    let listener: TcpListener = net::listen(port).await?;
+    ready.gateway_tls = Some(net::url(&listener)?.replacen("http://", "https://", 1));
+    ready.ca = Some(tls.ca);
+    Ok(tokio::spawn(Arc::clone(gateway).serve_tls(listener, tls.acceptor)))
+}
+
+/// The folder with the stack's state, held by one stack at a time.
+#[derive(Debug)]
+struct Data {
+    path: PathBuf,
+    _lock: File,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Data {
+    fn open(path: Option<&Path>) -> Result<Self> {
+        let temporary = match path {
+            Some(_) => None,
+            None => Some(
+                tempfile::Builder::new()
+                    .prefix("tollgate-")
+                    .tempdir()
+                    .doing("making a folder for data")?,
+            ),
+        };
+        let path = temporary
+            .as_ref()
+            .map(tempfile::TempDir::path)
+            .or(path)
+            .unwrap_or(Path::new("."));
+        std::fs::create_dir_all(path).doing(format!("making {}", path.display()))?;
+        let path = path.canonicalize().doing(format!("finding {}", path.display()))?;
+        let lock = File::create(path.join("lock")).doing(format!("locking {}", path.display()))?;
+        lock.try_lock()
+            .map_err(|_| Error::new(format!("another stack uses {}", path.display())))?;
+        Ok(Self {
+            path,
+            _lock: lock,
+            _temporary: temporary,
+        })
+    }
+}

@@ -30,8 +30,9 @@ pub struct HttpAnswer {
 }
 
 /// Headers of the transport, which differ by the way an answer comes.
-const TRANSPORT: [&str; 5] = [
+const TRANSPORT: [&str; 6] = [
     "content-length",
+    "x-amzn-remapped-content-length",
     "date",
     "transfer-encoding",
     "connection",

@@ -88,9 +88,14 @@ impl Backing {
         Variables::Given(all.into_iter().map(|(name, value)| (&*name.leak(), value)).collect())
     }
 
+    /// A folder for files of a test, which goes when this is dropped.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// A file for `cargo lambda watch --env-file`, which gives every function the same.
     pub fn env_file(&self) -> PathBuf {
-        let path = self.data.path().join("functions.env");
+        let path = self.data().join("functions.env");
         std::fs::write(&path, dotenv(&self.template.functions, &self.shared_variables())).unwrap();
         path
     }

@@ -9,6 +9,9 @@ use crate::backing::root;
 /// The functions, each a folder of `events/`.
 pub const FUNCTIONS: [&str; 6] = ["token", "authorizer", "invoke", "stream", "upload", "admin"];
 
+/// Those of them whose answers stream.
+pub const STREAMING: [&str; 2] = ["invoke", "stream"];
+
 /// One event and where its golden answer is.
 #[derive(Clone, Debug)]
 pub struct Case {

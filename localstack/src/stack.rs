@@ -75,6 +75,10 @@ impl Stack {
     /// If any part does not start; nothing is left running then.
     pub async fn start(options: &Options) -> Result<Self> {
         let data = Data::open(options.data.as_deref())?;
+        if let Some(file) = &options.ready_file {
+            // What an earlier stack left there would be taken for this one's.
+            let _ = std::fs::remove_file(file);
+        }
         let listener = net::listen(options.port).await?;
         let gateway = net::url(&listener)?;
         let mut values = Values {
@@ -166,9 +170,8 @@ impl Stack {
 async fn rewrite(mut ready: Ready, path: PathBuf, mut processes: watch::Receiver<lambda::Processes>) {
     while processes.changed().await.is_ok() {
         ready.functions.clone_from(&processes.borrow_and_update());
-        if let Err(error) = ready.write(&path) {
-            eprintln!("local: {error}");
-        }
+        // The file may be gone with the folder it was in, when whoever wanted it has ended; the next change tries again.
+        let _ = ready.write(&path);
     }
 }
 

@@ -113,14 +113,11 @@ fn tell(stack: &Stack, options: &Options, started: Instant) {
         say(&format!("over TLS     {gateway} (authority: {})", ca.display()));
     }
     say(&format!("bedrock      {}", ready.bedrock));
-    match (&ready.env_file, &ready.logs) {
-        (Some(file), _) => {
-            let command = format!("cargo lambda watch --env-file {}", file.display());
-            say(&format!("waiting for  {command} at {}", ready.lambda));
-        }
-        (None, Some(logs)) => say(&format!("logs         {}", logs.display())),
-        (None, None) => {}
+    if let Some(file) = &ready.env_file {
+        let command = format!("cargo lambda watch --disable-cors --env-file {}", file.display());
+        say(&format!("waiting for  {command} at {}", ready.lambda));
     }
+    say(&format!("logs         {}", ready.logs.display()));
     if let Some(file) = &options.ready_file {
         say(&format!("ready file   {}", file.display()));
     }

@@ -13,7 +13,7 @@ use crate::aws::{self, Endpoints};
 use crate::bedrock;
 use crate::bootstrap::bootstrap;
 use crate::error::{Context, Error, Result};
-use crate::gateway::{Gateway, Limits};
+use crate::gateway::{Gateway, Limits, Log};
 use crate::lambda::{self, Host, Lambda, Watch};
 use crate::net;
 use crate::ready::Ready;
@@ -103,6 +103,7 @@ impl Stack {
             .or_else(|| mock.as_ref().map(|mock| mock.url.clone()))
             .unwrap_or_default();
         let mut ready = Ready {
+            logs: data.logs.clone(),
             gateway,
             api_key: keys.api_key,
             admin_key: keys.admin_key,
@@ -113,8 +114,15 @@ impl Stack {
             table: table.to_owned(),
             ..Ready::default()
         };
-        let (lambda, host) = start_lambda(options, &data.path, &template, &mut ready).await?;
-        let gateway = Gateway::new(template.api, lambda, options.authorizer_ttl_seconds, options.limits);
+        let (lambda, host) = start_lambda(options, &data, &template, &mut ready).await?;
+        let log = Log::open(&data.logs.join("gateway.log"))?;
+        let gateway = Gateway::new(
+            template.api,
+            lambda,
+            options.authorizer_ttl_seconds,
+            options.limits,
+            log,
+        );
         let mut tasks = Vec::new();
         if options.tls {
             tasks.push(serve_tls(options, &data.path, &gateway, &mut ready).await?);
@@ -203,7 +211,7 @@ async fn start_bedrock(mocked: bool) -> Result<Option<bedrock::Mock>> {
 
 async fn start_lambda(
     options: &Options,
-    data: &Path,
+    data: &Data,
     template: &Template,
     ready: &mut Ready,
 ) -> Result<(Lambda, Option<Host>)> {
@@ -214,23 +222,21 @@ async fn start_lambda(
         ("SECRETS_MANAGER", &ready.secretsmanager),
     ]);
     if let Some(url) = &options.lambda {
-        let file = data.join("functions.env");
+        let file = data.path.join("functions.env");
         let content = lambda::dotenv(&template.functions, &variables);
         std::fs::write(&file, content).doing(format!("writing {}", file.display()))?;
         ready.env_file = Some(file);
         ready.lambda.clone_from(url);
-        return Ok((Lambda::Watched(Watch::new(url)), None));
+        return Ok((Lambda::Watched(Watch::new(url, &template.functions)?), None));
     }
-    let logs = data.join("logs");
     let options = lambda::Options {
         binaries: options.binaries.clone(),
         launcher: options.launcher.clone(),
-        logs: logs.clone(),
+        logs: data.logs.clone(),
         environments: options.environments,
         variables,
     };
     let host = Host::start(&template.functions, &options).await?;
-    ready.logs = Some(logs);
     ready.lambda = host.url().to_owned();
     Ok((Lambda::Hosted(host.clone()), Some(host)))
 }
@@ -257,6 +263,7 @@ async fn serve_tls(
 #[derive(Debug)]
 struct Data {
     path: PathBuf,
+    logs: PathBuf,
     _lock: File,
     _temporary: Option<tempfile::TempDir>,
 }
@@ -282,8 +289,11 @@ impl Data {
         let lock = File::create(path.join("lock")).doing(format!("locking {}", path.display()))?;
         lock.try_lock()
             .map_err(|_| Error::new(format!("another stack uses {}", path.display())))?;
+        let logs = path.join("logs");
+        std::fs::create_dir_all(&logs).doing(format!("making {}", logs.display()))?;
         Ok(Self {
             path,
+            logs,
             _lock: lock,
             _temporary: temporary,
         })

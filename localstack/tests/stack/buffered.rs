@@ -138,3 +138,17 @@ async fn a_head_over_10240_bytes_is_431() {
     assert_eq!(send(10_240).await, 431);
     assert_eq!(send(100_000).await, 431);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateways_log_says_why_and_keeps_queries_to_itself() {
+    let running = start().await;
+    let response = running.get("/open/x?do=fail").await;
+    let id = response.headers()["x-amzn-requestid"].to_str().unwrap().to_owned();
+    let log = std::fs::read_to_string(running.stack.ready().logs.join("gateway.log")).unwrap();
+    let line = log.lines().find(|line| line.contains(&id)).unwrap();
+    assert!(
+        line.contains("GET /open/x 502 INTEGRATION_FAILURE: buffered: "),
+        "{line}"
+    );
+    assert!(line.ends_with("it failed") && !line.contains("do="), "{line}");
+}

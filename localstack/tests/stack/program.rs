@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{PATIENCE, binaries, program, template};
+use crate::support::{Gate, PATIENCE, binaries, program, template};
 
 struct Local {
     child: Child,
@@ -107,11 +107,17 @@ async fn sigterm_ends_the_program_and_all_that_it_started() {
 async fn no_function_outlives_a_program_that_is_killed() {
     let mut local = up(&[]).await;
     let pids = pids(&local.ready);
+    // One of them is at work, and would not notice by itself that nobody waits for its answer.
+    let gate = Gate::new().await;
+    let call = reqwest::Client::new().get(format!("{}/open/x?gate={}", local.ready.gateway, gate.port));
+    let call = tokio::spawn(call.send());
+    let _at_work = gate.reached().await;
     local.child.kill().await.unwrap();
     eventually("a function outlived the program", || {
         !pids.iter().any(|&pid| is_running(pid))
     })
     .await;
+    assert!(call.await.unwrap().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-const TEXT: &str = include_str!("../../tests/template.yaml");
+const TEXT: &str = include_str!("../../tests/stack/template.yaml");
 
 fn values() -> Values {
     Values {

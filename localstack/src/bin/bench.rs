@@ -244,14 +244,14 @@ async fn direct(mock: &str, case: &Case) -> Result<Duration> {
     let Some((operation, body)) = &case.upstream else {
         return Ok(Duration::ZERO);
     };
-    let signature = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/bedrock/aws4_request, \
-        SignedHeaders=host;x-amz-date, Signature=0000000000000000000000000000000000000000000000000000000000000000";
+    let url = format!("{mock}/model/{}/{operation}", MODEL.replace(':', "%3A"));
     let request = CLIENT
         .get_or_init(reqwest::Client::new)
-        .post(format!("{mock}/model/{}/{operation}", MODEL.replace(':', "%3A")))
-        .header("authorization", signature)
-        .header("x-amz-date", "20260101T000000Z")
-        .header("content-type", "application/json")
+        .post(&url)
+        .header("content-type", "application/json");
+    let request = localstack::bedrock::sign(&url, body.as_bytes())
+        .into_iter()
+        .fold(request, |request, (name, value)| request.header(name, value))
         .body(body.clone());
     let began = Instant::now();
     let answer = request.send().await?.error_for_status()?;

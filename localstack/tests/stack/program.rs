@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{Gate, PATIENCE, binaries, program, template};
+use crate::support::{Gate, PATIENCE, binaries, eventually, program, template};
 
 struct Local {
     child: Child,
@@ -71,18 +71,6 @@ fn pids(ready: &Ready) -> Vec<Pid> {
 fn is_running(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     test_kill_process(pid).is_ok() && stat.is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-/// Looks again and again at something that no event tells of: another process's end, a file that another process rewrites.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let looking = async {
-        while !holds() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking)
-        .await
-        .unwrap_or_else(|_| panic!("{what}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,3 +151,15 @@ impl AtGate {
         rest
     }
 }
+
+/// Looks again and again at something that no event tells of: another process's end, a file that another process rewrites.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let looking = async {
+        while !holds() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
+}

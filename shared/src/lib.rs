@@ -1,1 +1,37 @@
-//! Tollgate shared crate.
+//! What every Tollgate function shares, in four layers. A module uses its own layer or a lower one.
+//!
+//! 1. **Vocabulary**, pure: [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
+//!    [`usage`], [`price`].
+//! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
+//! 3. **Outside**: [`config`], [`aws`], [`store`], [`upstream`], [`secrets`], [`objects`], [`telemetry`].
+//! 4. **Flow**: [`context`], [`invocation`], [`http`].
+//!
+//! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
+//! and only [`config`] reads the environment.
+
+pub mod clock;
+pub mod error;
+pub mod model;
+pub mod money;
+pub mod price;
+pub mod principal;
+pub mod random;
+pub mod scope;
+pub mod secret;
+pub mod usage;
+
+pub mod jwt;
+pub mod oauth;
+pub mod wire;
+
+pub mod aws;
+pub mod config;
+pub mod objects;
+pub mod secrets;
+pub mod store;
+pub mod telemetry;
+pub mod upstream;
+
+pub mod context;
+pub mod http;
+pub mod invocation;

@@ -1,1 +1,58 @@
-//! admin
+//! Administration: usage, API keys, service accounts, health.
+
+mod clients;
+mod health;
+mod keys;
+mod listing;
+mod usage;
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{delete, get};
+use gateway::aws::Aws;
+use gateway::clock::Clock;
+use gateway::config::{ConfigError, Variables};
+use gateway::store::Store;
+
+/// So many live API keys an owner may have, unless configured otherwise.
+const DEFAULT_KEYS_PER_OWNER: NonZeroU32 = NonZeroU32::new(25).unwrap();
+
+/// What the admin function works with.
+pub struct State {
+    store: Store,
+    keys_per_owner: NonZeroU32,
+    clock: Clock,
+}
+
+impl State {
+    /// Reads the configuration and builds the clients. Nothing goes out before the first request.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming what is wrong.
+    pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
+        let keys_per_owner = variables.or(
+            "TOLLGATE_API_KEYS_PER_OWNER",
+            "a whole number, at least 1",
+            DEFAULT_KEYS_PER_OWNER,
+        )?;
+        Ok(Self {
+            store: Store::new(aws.dynamodb(), variables.table()?),
+            keys_per_owner,
+            clock,
+        })
+    }
+}
+
+/// The function's routes.
+pub fn router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/health", get(health::check))
+        .route("/api/usage/records", get(usage::records))
+        .route("/api/keys", get(keys::list).post(keys::create))
+        .route("/api/keys/{id}", delete(keys::revoke))
+        .route("/api/admin/clients", get(clients::list).post(clients::create))
+        .route("/api/admin/clients/{id}", delete(clients::revoke))
+        .with_state(state)
+}

@@ -1,2 +1,17 @@
-//! admin
-fn main() {}
+//! The process of `admin`: builds its state once, then serves.
+
+use std::sync::Arc;
+
+use admin::{State, router};
+use gateway::aws::Aws;
+use gateway::clock::Clock;
+use gateway::config::Variables;
+use gateway::{http, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start("admin", &Variables::Process)?;
+    let aws = Aws::from_environment(Variables::Process)?;
+    let state = State::new(&aws, &Variables::Process, Clock::System)?;
+    http::serve_buffered(router(Arc::new(state))).await
+}

@@ -1,1 +1,195 @@
-//! authorizer
+//! The REQUEST authorizer behind API Gateway: a credential in, a principal out.
+//!
+//! The policy it answers with allows the whole stage, since API Gateway may reuse one answer for every route. What a
+//! principal may do is in its scopes, which the function behind each route checks, together with the credential's end.
+
+mod credential;
+mod event;
+
+use gateway::aws::Aws;
+use gateway::clock::{Clock, Stopwatch};
+use gateway::config::{ConfigError, Issuer, Variables};
+use gateway::context::field;
+use gateway::error::Error;
+use gateway::jwt::{Refusal, SigningKey, VerifyingKey};
+use gateway::secret::Secret;
+use gateway::secrets::Secrets;
+use gateway::store::{ApiKey, Store};
+use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
+
+use credential::Credential;
+pub use event::AuthorizerRequest;
+
+/// What the authorizer works with.
+pub struct State {
+    store: Store,
+    secrets: Secrets,
+    signing_secret: String,
+    issuer: Issuer,
+    audience: String,
+    clock: Clock,
+    verifying_key: OnceCell<VerifyingKey>,
+}
+
+/// Why a caller does not get in.
+#[derive(Debug)]
+pub enum Closed {
+    /// The credential does not count. API Gateway turns exactly this error message into 401.
+    Unauthorized,
+    /// Whether it counts cannot be found out: the door stays closed.
+    Unknown(Error),
+}
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unauthorized => out.write_str("Unauthorized"),
+            Self::Unknown(_) => out.write_str("The credential cannot be checked right now."),
+        }
+    }
+}
+
+impl std::error::Error for Closed {}
+
+impl State {
+    /// Reads the configuration and builds the clients. Nothing goes out before the first request.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming what is wrong.
+    pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
+        Ok(Self {
+            store: Store::new(aws.dynamodb(), variables.table()?),
+            secrets: Secrets::new(aws.secretsmanager()),
+            signing_secret: variables.signing_secret()?,
+            issuer: variables.issuer()?,
+            audience: variables.audience()?,
+            clock,
+            verifying_key: OnceCell::new(),
+        })
+    }
+
+    /// Answers API Gateway.
+    ///
+    /// # Errors
+    /// [`Closed`]
+    pub async fn authorize(&self, request: &AuthorizerRequest) -> Result<Value, Closed> {
+        let credential = credential::from_headers(request).ok_or(Closed::Unauthorized)?;
+        let context = match credential {
+            Credential::ApiKey(secret) => self.by_api_key(&secret).await?,
+            Credential::Jwt(token) => self.by_token(&token).await?,
+        };
+        allow(request, &context).ok_or(Closed::Unauthorized)
+    }
+
+    async fn by_api_key(&self, secret: &Secret) -> Result<Map<String, Value>, Closed> {
+        let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
+        match found {
+            Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
+                Ok(key_context(&key))
+            }
+            _ => Err(Closed::Unauthorized),
+        }
+    }
+
+    async fn by_token(&self, token: &str) -> Result<Map<String, Value>, Closed> {
+        let key = self.verifying_key().await.map_err(Closed::Unknown)?;
+        let stopwatch = Stopwatch::start();
+        let verdict = key.verify(token, self.issuer.as_str(), &self.audience, self.clock.now_seconds());
+        count(&verdict, stopwatch);
+        let claims = verdict.map_err(|_| Closed::Unauthorized)?;
+        let mut context = Map::new();
+        context.insert(field::SUBJECT.into(), claims.sub.into());
+        context.insert(field::SCOPES.into(), claims.scope.into());
+        context.insert(field::EXPIRES.into(), claims.exp.to_string().into());
+        context.insert(field::CLIENT_ID.into(), claims.client_id.into());
+        if let Some(team) = claims.team {
+            context.insert(field::TEAM.into(), team.into());
+        }
+        Ok(context)
+    }
+
+    async fn verifying_key(&self) -> Result<&VerifyingKey, Error> {
+        self.verifying_key
+            .get_or_try_init(|| async {
+                let stored = self.secrets.read(&self.signing_secret).await?;
+                let key = SigningKey::from_stored(&stored).map_err(Error::unavailable)?;
+                Ok(key.verifying().clone())
+            })
+            .await
+    }
+}
+
+fn key_context(key: &ApiKey) -> Map<String, Value> {
+    let mut context = Map::new();
+    context.insert(field::SUBJECT.into(), key.owner.as_str().into());
+    context.insert(field::SCOPES.into(), key.scopes.to_string().into());
+    context.insert(field::KEY_ID.into(), key.key_id.clone().into());
+    if let Some(end) = key.ends_at {
+        context.insert(field::EXPIRES.into(), end.as_second().to_string().into());
+    }
+    context
+}
+
+/// B-15, B-16
+fn count(verdict: &Result<gateway::jwt::Claims, Refusal>, stopwatch: Stopwatch) {
+    let result = match verdict {
+        Ok(_) => "success",
+        Err(Refusal::Expired) => "expired",
+        Err(Refusal::Invalid) => "failure",
+    };
+    metrics::counter!("jwt_validation_total", "result" => result).increment(1);
+    metrics::histogram!("jwt_validation_duration_seconds").record(stopwatch.elapsed_seconds());
+}
+
+/// `None` when the method's ARN has another form than API Gateway's.
+fn allow(request: &AuthorizerRequest, context: &Map<String, Value>) -> Option<Value> {
+    let resource = whole_stage(request.method_arn()?)?;
+    Some(json!({
+        "principalId": context.get(field::SUBJECT)?,
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": resource}],
+        },
+        "context": context,
+    }))
+}
+
+/// `arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH` → the same up to the stage, and all behind it.
+fn whole_stage(method_arn: &str) -> Option<String> {
+    let mut parts = method_arn.splitn(4, '/');
+    let (api, stage, _method) = (parts.next()?, parts.next()?, parts.next()?);
+    let fits = api.starts_with("arn:") && api.contains(":execute-api:") && !stage.is_empty() && !stage.contains('*');
+    fits.then(|| format!("{api}/{stage}/*"))
+}
+
+/// Logs a refusal, without the credential.
+pub fn log(closed: &Closed) {
+    match closed {
+        Closed::Unauthorized => tracing::info!("credential refused"),
+        Closed::Unknown(error) => tracing::error!(error = ?error, "credential could not be checked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_right_on_every_route_of_the_stage() {
+        let arn = "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/POST/anthropic/v1/messages";
+        assert_eq!(
+            whole_stage(arn).unwrap(),
+            "arn:aws:execute-api:us-east-1:123456789012:abc123/prod/*"
+        );
+        for bad in [
+            "",
+            "arn:aws:execute-api:us-east-1:1:abc",
+            "arn:aws:s3:::b/k/v",
+            "x/prod/GET/",
+            "arn:aws:execute-api:r:1:a/*/GET/",
+        ] {
+            assert_eq!(whole_stage(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,2 +1,27 @@
-//! authorizer
-fn main() {}
+//! The authorizer's process: builds its state once, then serves API Gateway.
+
+use authorizer::{AuthorizerRequest, Closed, State, log};
+use gateway::aws::Aws;
+use gateway::clock::Clock;
+use gateway::config::Variables;
+use gateway::telemetry;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::start("authorizer", &Variables::Process)?;
+    let state = &State::new(
+        &Aws::from_environment(Variables::Process)?,
+        &Variables::Process,
+        Clock::System,
+    )?;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
+        let answer = state.authorize(&event.payload).await;
+        if let Err(closed) = &answer {
+            log(closed);
+        }
+        telemetry::flush();
+        answer.map_err(|closed: Closed| Error::from(closed))
+    }))
+    .await
+}

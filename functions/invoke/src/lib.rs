@@ -1,1 +1,20 @@
-//! invoke
+//! Model calls with one answer: `POST /bedrock/model/{id}/invoke`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::post;
+use gateway::http::{Caller, Outcome};
+use gateway::invocation::{Delivery, Models, routes};
+
+/// The function's routes.
+pub fn router(models: Arc<Models>) -> Router {
+    Router::new()
+        .route("/bedrock/model/{*rest}", post(invoke))
+        .with_state(models)
+}
+
+async fn invoke(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {
+    routes::bedrock(&models, caller, request, "/invoke", Delivery::Whole).await
+}

@@ -1,1 +1,153 @@
-//! token
+//! Issues access tokens, and publishes the key that verifies them.
+//!
+//! `POST /oauth/token` speaks RFC 6749 (forms, HTTP Basic), `POST /api/v1/auth/token` takes the same as JSON. Both know
+//! the grant `client_credentials` of service accounts.
+
+mod grant;
+mod metadata;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State as Extract;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use gateway::aws::Aws;
+use gateway::clock::Clock;
+use gateway::config::{ConfigError, Issuer, Variables};
+use gateway::error::{Error, Kind};
+use gateway::http::{Outcome, json, read_json, require_content_type};
+use gateway::jwt::SigningKey;
+use gateway::oauth::{ClientCredentials, Form, client_credentials};
+use gateway::secrets::Secrets;
+use gateway::store::Store;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+/// What the token function works with.
+pub struct State {
+    store: Store,
+    secrets: Secrets,
+    signing_secret: String,
+    issuer: Issuer,
+    audience: String,
+    clock: Clock,
+    signing_key: OnceCell<SigningKey>,
+}
+
+impl State {
+    /// Reads the configuration and builds the clients. Nothing goes out before the first request.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming what is wrong.
+    pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
+        Ok(Self {
+            store: Store::new(aws.dynamodb(), variables.table()?),
+            secrets: Secrets::new(aws.secretsmanager()),
+            signing_secret: variables.signing_secret()?,
+            issuer: variables.issuer()?,
+            audience: variables.audience()?,
+            clock,
+            signing_key: OnceCell::new(),
+        })
+    }
+
+    async fn signing_key(&self) -> Result<&SigningKey, Error> {
+        self.signing_key
+            .get_or_try_init(|| async {
+                let stored = self.secrets.read(&self.signing_secret).await?;
+                SigningKey::from_stored(&stored).map_err(Error::unavailable)
+            })
+            .await
+    }
+}
+
+/// The function's routes.
+pub fn router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/oauth/token", post(token_by_form))
+        .route("/api/v1/auth/token", post(token_by_json))
+        .route("/.well-known/jwks.json", get(metadata::jwks))
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(metadata::authorization_server),
+        )
+        .with_state(state)
+}
+
+async fn token_by_form(Extract(state): Extract<Arc<State>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let by_basic = headers.contains_key(header::AUTHORIZATION);
+    let outcome = async {
+        refuse_query(&uri)?;
+        require_content_type(&headers, "application/x-www-form-urlencoded")?;
+        let form = Form::parse(&body)?;
+        let authorization = one_authorization(&headers)?;
+        match form.value("grant_type") {
+            Some("client_credentials") => {}
+            Some(_) => return Err(Error::new(Kind::UnsupportedGrantType, "The grant type is not served.")),
+            None => return Err(Error::invalid("`grant_type` is missing.")),
+        }
+        let credentials = client_credentials(authorization, &form)?;
+        grant::client_credentials(&state, &credentials, form.value("scope")).await
+    };
+    answered(outcome.await, by_basic)
+}
+
+#[derive(Deserialize)]
+struct JsonRequest {
+    client_id: String,
+    client_secret: String,
+    #[serde(default)]
+    scope: Option<String>,
+}
+
+async fn token_by_json(Extract(state): Extract<Arc<State>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let outcome = async {
+        refuse_query(&uri)?;
+        let request: JsonRequest = read_json(&headers, &body)?;
+        let credentials = ClientCredentials {
+            id: request.client_id,
+            secret: request.client_secret,
+        };
+        grant::client_credentials(&state, &credentials, request.scope.as_deref()).await
+    };
+    answered(outcome.await, false)
+}
+
+/// Parameters never stand in the URL, where logs would keep them (RFC 6749, section 2.3.1).
+fn refuse_query(uri: &Uri) -> Result<(), Error> {
+    match uri.query() {
+        None | Some("") => Ok(()),
+        Some(_) => Err(Error::invalid("The token endpoint takes no query parameters.")),
+    }
+}
+
+fn one_authorization(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| gateway::oauth::invalid_client()),
+        (Some(_), Some(_)) => Err(Error::invalid("There are two Authorization headers.")),
+    }
+}
+
+/// Counts the answer, and challenges a client that failed by HTTP Basic (RFC 6749, section 5.2).
+fn answered(outcome: Result<gateway::oauth::TokenAnswer, Error>, by_basic: bool) -> Response {
+    let result = if outcome.is_ok() { "success" } else { "failure" };
+    metrics::counter!("oauth_token_requests_total", "result" => result).increment(1);
+    let outcome: Outcome = outcome.and_then(|answer| json(StatusCode::OK, &answer));
+    match outcome {
+        Ok(response) => response,
+        Err(error) => {
+            let challenged = by_basic && error.kind == Kind::Unauthenticated;
+            let mut response = error.into_response();
+            if challenged {
+                let challenge = HeaderValue::from_static(r#"Basic realm="tollgate", charset="UTF-8""#);
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            response
+        }
+    }
+}

@@ -1,0 +1,25 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt events bench
+
+help: ## what there is to type
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the gateway on this machine: builds it, makes a first call, leaves it running (PORT=8787)
+	cargo build --locked --workspace
+	@tools/run
+
+test: ## every check there is, in order (tools/check NAME runs one)
+	@tools/check
+
+lint: ## format, clippy, dependencies, documentation, template
+	@tools/check setup format clippy deny docs template sam-validate
+
+fmt: ## format the code
+	cargo fmt --all
+
+events: ## replay events/ in process and through `cargo lambda invoke`
+	cargo test --locked --package tests events
+
+bench: ## cold start, size and warm call of the release build
+	cargo build --locked --release --workspace
+	cargo run --locked --release --package localstack --bin bench

@@ -1,0 +1,111 @@
+//! Service accounts: made, listed and ended by admins; the secret is shown once.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State as Extract};
+use axum::response::IntoResponse as _;
+use gateway::error::{Error, Kind};
+use gateway::http::{Caller, Outcome, json, query, read_json};
+use gateway::random;
+use gateway::scope::{Scope, Scopes};
+use gateway::secret::{Secret, SecretKind};
+use gateway::store::ServiceClient;
+use http::{HeaderMap, StatusCode, Uri};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::State;
+use crate::listing::{checked_name, cursor, is_id, page_size};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewClient {
+    name: String,
+    #[serde(default)]
+    scopes: Option<Vec<String>>,
+}
+
+/// A service account as admins see it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    client_id: &'a str,
+    name: &'a str,
+    scopes: Vec<&'static str>,
+    hint: &'a str,
+    created_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+    /// In the answer to its making, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(client: &'a ServiceClient, secret: Option<&'a Secret>) -> Self {
+        Self {
+            client_id: &client.client_id,
+            name: &client.name,
+            scopes: client.scopes.names(),
+            hint: &client.hint,
+            created_at: client.created_at,
+            revoked_at: client.revoked_at,
+            client_secret: secret.map(Secret::expose),
+        }
+    }
+}
+
+pub(crate) async fn create(
+    Extract(state): Extract<Arc<State>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Outcome {
+    caller.require(Scope::Admin, &state.clock)?;
+    let wish: NewClient = read_json(&headers, &body)?;
+    let secret = Secret::mint(SecretKind::ClientSecret)?;
+    let scopes = match wish.scopes {
+        None => Scopes::of_a_client(),
+        Some(names) => names
+            .join(" ")
+            .parse()
+            .map_err(|_| Error::invalid("`scopes` names an unknown scope."))?,
+    };
+    let name = checked_name(&wish.name)?.to_owned();
+    let client = ServiceClient::new(random::identifier("client")?, name, scopes, &secret, state.clock.now());
+    if !state.store.create_client(&client).await? {
+        return Err(Error::new(Kind::Conflict, "The id is taken; try again."));
+    }
+    json(StatusCode::CREATED, &Shown::of(&client, Some(&secret)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
+    caller.require(Scope::Admin, &state.clock)?;
+    let wish: Query = query(&uri)?;
+    let after = cursor(wish.cursor.as_deref())?;
+    let page = state.store.clients(page_size(wish.limit)?, after.as_ref()).await?;
+    let clients: Vec<_> = page.items.iter().map(|client| Shown::of(client, None)).collect();
+    json(
+        StatusCode::OK,
+        &serde_json::json!({"clients": clients, "next_cursor": page.next_cursor.map(|it| it.encode())}),
+    )
+}
+
+pub(crate) async fn revoke(
+    Extract(state): Extract<Arc<State>>,
+    caller: Caller,
+    Path(client_id): Path<String>,
+) -> Outcome {
+    caller.require(Scope::Admin, &state.clock)?;
+    if is_id(&client_id) && state.store.revoke_client(&client_id, state.clock.now()).await? {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(Error::not_found("service account"))
+    }
+}

@@ -1,0 +1,175 @@
+//! API keys: made for oneself, or by an admin for anyone; shown once; listed; revoked.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State as Extract};
+use axum::response::IntoResponse as _;
+use gateway::error::{Error, Kind};
+use gateway::http::{Caller, Outcome, json, query, read_json};
+use gateway::principal::Subject;
+use gateway::random;
+use gateway::scope::{Scope, Scopes};
+use gateway::secret::{Secret, SecretKind};
+use gateway::store::{ApiKey, KeyCreation};
+use http::{HeaderMap, StatusCode, Uri};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::State;
+use crate::listing::{checked_name, cursor, is_id, page_size};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewKey {
+    name: String,
+    #[serde(default)]
+    scopes: Option<Vec<String>>,
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
+    #[serde(default)]
+    owner: Option<Subject>,
+}
+
+/// A key as its owner sees it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    key_id: &'a str,
+    name: &'a str,
+    owner: &'a Subject,
+    scopes: Vec<&'static str>,
+    hint: &'a str,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    /// In the answer to its making, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(api_key: &'a ApiKey, secret: Option<&'a Secret>) -> Self {
+        Self {
+            key_id: &api_key.key_id,
+            name: &api_key.name,
+            owner: &api_key.owner,
+            scopes: api_key.scopes.names(),
+            hint: &api_key.hint,
+            created_at: api_key.created_at,
+            expires_at: api_key.ends_at,
+            revoked_at: api_key.revoked_at,
+            key: secret.map(Secret::expose),
+        }
+    }
+}
+
+pub(crate) async fn create(
+    Extract(state): Extract<Arc<State>>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Outcome {
+    caller.require(Scope::Keys, &state.clock)?;
+    let wish: NewKey = read_json(&headers, &body)?;
+    let owner = owner_of(&caller, wish.owner)?;
+    let now = state.clock.now();
+    if wish.expires_at.is_some_and(|end| end <= now) {
+        return Err(Error::invalid("`expires_at` must be in the future."));
+    }
+    let secret = Secret::mint(SecretKind::ApiKey)?;
+    let api_key = ApiKey::new(
+        random::identifier("key")?,
+        owner,
+        checked_name(&wish.name)?.to_owned(),
+        wished_scopes(&caller, wish.scopes)?,
+        &secret,
+        now,
+        wish.expires_at,
+    );
+    match state.store.create_api_key(&api_key, state.keys_per_owner.get()).await? {
+        KeyCreation::Created => json(StatusCode::CREATED, &Shown::of(&api_key, Some(&secret))),
+        KeyCreation::LimitReached => Err(Error::new(
+            Kind::Conflict,
+            format!("There are {} keys already; revoke one first.", state.keys_per_owner),
+        )),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    limit: Option<usize>,
+    cursor: Option<String>,
+    owner: Option<Subject>,
+}
+
+pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
+    caller.require(Scope::Keys, &state.clock)?;
+    let wish: Query = query(&uri)?;
+    let owner = owner_of(&caller, wish.owner)?;
+    let after = cursor(wish.cursor.as_deref())?;
+    let page = state
+        .store
+        .api_keys_of(&owner, page_size(wish.limit)?, after.as_ref())
+        .await?;
+    let keys: Vec<_> = page.items.iter().map(|api_key| Shown::of(api_key, None)).collect();
+    json(
+        StatusCode::OK,
+        &serde_json::json!({"keys": keys, "next_cursor": page.next_cursor.map(|it| it.encode())}),
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnerQuery {
+    owner: Option<Subject>,
+}
+
+pub(crate) async fn revoke(
+    Extract(state): Extract<Arc<State>>,
+    caller: Caller,
+    Path(key_id): Path<String>,
+    uri: Uri,
+) -> Outcome {
+    caller.require(Scope::Keys, &state.clock)?;
+    let wish: OwnerQuery = query(&uri)?;
+    let owner = owner_of(&caller, wish.owner)?;
+    if is_id(&key_id) && state.store.revoke_api_key(&owner, &key_id, state.clock.now()).await? {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(Error::not_found("API key"))
+    }
+}
+
+/// The caller, or for an admin anyone.
+fn owner_of(caller: &Caller, wish: Option<Subject>) -> Result<Subject, Error> {
+    match wish {
+        None => Ok(caller.principal.subject.clone()),
+        Some(owner) if owner == caller.principal.subject => Ok(owner),
+        Some(owner) if caller.principal.scopes.contains(Scope::Admin) => Ok(owner),
+        Some(_) => Err(Error::insufficient_scope(Scope::Admin)),
+    }
+}
+
+/// A key never allows more than the credential that made it. Without a wish it allows what a user may do, of that.
+fn wished_scopes(caller: &Caller, wish: Option<Vec<String>>) -> Result<Scopes, Error> {
+    let own = &caller.principal.scopes;
+    let Some(names) = wish else {
+        return Ok(Scopes::of_a_user().intersection(own));
+    };
+    let scopes: Scopes = names
+        .join(" ")
+        .parse()
+        .map_err(|_| Error::invalid("`scopes` names an unknown scope."))?;
+    if scopes.is_empty() {
+        return Err(Error::invalid("`scopes` must name at least one scope."));
+    }
+    if scopes.is_subset_of(own) {
+        Ok(scopes)
+    } else {
+        Err(Error::new(
+            Kind::Denied,
+            "A key cannot allow more than the credential that makes it.",
+        ))
+    }
+}

@@ -1,0 +1,41 @@
+//! API Gateway's REQUEST authorizer event (version 1.0), as much of it as decides.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+/// The event. Header values are read as text of any kind: what is no proper header value is refused, not a failure.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AuthorizerRequest {
+    method_arn: Option<String>,
+    headers: Option<HashMap<String, Option<String>>>,
+    multi_value_headers: Option<HashMap<String, Option<Vec<String>>>>,
+}
+
+impl AuthorizerRequest {
+    /// The ARN of the method that is asked for.
+    pub fn method_arn(&self) -> Option<&str> {
+        self.method_arn.as_deref()
+    }
+
+    /// Every value of a header, by its name in any case.
+    pub fn header_values(&self, name: &str) -> Vec<&str> {
+        let is_named = |key: &str| key.eq_ignore_ascii_case(name);
+        match &self.multi_value_headers {
+            Some(headers) if !headers.is_empty() => headers
+                .iter()
+                .filter(|(key, _)| is_named(key))
+                .flat_map(|(_, values)| values.iter().flatten())
+                .map(String::as_str)
+                .collect(),
+            _ => self
+                .headers
+                .iter()
+                .flatten()
+                .filter(|(key, _)| is_named(key))
+                .filter_map(|(_, value)| value.as_deref())
+                .collect(),
+        }
+    }
+}

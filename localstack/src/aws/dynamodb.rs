@@ -1,0 +1,70 @@
+//! DynamoDB: `dynoxide-rs` over a SQLite file.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use dynoxide::Database;
+
+use super::Error;
+use super::server::{Server, Serving};
+
+/// Requests wait for the database's lock and for the disk on the thread that polls them, so they get a runtime of
+/// their own: on a shared one a slow write would stall the streams of the gateway.
+const THREADS: usize = 2;
+
+/// Opens `file`, or makes it, and serves it.
+///
+/// # Errors
+/// When the file cannot be opened, no port be bound or no thread be started.
+pub(super) fn start(file: &Path) -> Result<Server, Error> {
+    let database = open(file)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("cannot bind DynamoDB"))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(Error::io("cannot bind DynamoDB"))?;
+    let address = listener.local_addr().map_err(Error::io("cannot bind DynamoDB"))?;
+    let (server, serving) = Server::handle(address);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("dynamodb")
+        .enable_all()
+        .build()
+        .map_err(Error::io("cannot start DynamoDB"))?;
+    std::thread::Builder::new()
+        .name("dynamodb".to_owned())
+        .spawn(move || runtime.block_on(serve(listener, database, serving)))
+        .map_err(Error::io("cannot start DynamoDB"))?;
+    Ok(server)
+}
+
+fn open(file: &Path) -> Result<Database, Error> {
+    let refused = |reason: String| Error::Embedded {
+        service: "DynamoDB",
+        reason,
+    };
+    let path = file
+        .to_str()
+        .ok_or_else(|| refused(format!("{} is not UTF-8", file.display())))?;
+    let database = Database::new(path).map_err(|error| refused(error.to_string()))?;
+    // Despite its name this is what sets SQLite's `synchronous` to NORMAL: a killed process loses nothing, a power cut
+    // may lose the last moments, and no write waits for the disk.
+    database
+        .disable_bulk_loading()
+        .map_err(|error| refused(error.to_string()))?;
+    Ok(database)
+}
+
+async fn serve(listener: TcpListener, database: Database, serving: Serving) {
+    let Serving { stopped, finished } = serving;
+    let shutdown = async move {
+        let _ = stopped.await;
+    };
+    let served = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => dynoxide::server::serve_with_shutdown(listener, database, shutdown).await,
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(reason) = served {
+        tracing::error!(reason, "DynamoDB ended");
+    }
+    drop(finished);
+}

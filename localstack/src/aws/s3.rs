@@ -1,0 +1,39 @@
+//! S3: `s3s` with `s3s-fs`, whose objects are files.
+//!
+//! Its limits, as far as they can surprise: attributes of an object lie in a file whose name encodes the key, so keys
+//! longer than about 140 bytes are refused by the file system; there are no versions, no lifecycle rules and no
+//! bucket policies.
+
+use std::path::Path;
+
+use axum::Router;
+use axum::error_handling::HandleError;
+use http::StatusCode;
+use s3s::HttpError;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s_fs::FileSystem;
+
+use super::server::Server;
+use super::{ACCESS_KEY_ID, Error, SECRET_ACCESS_KEY};
+
+/// Serves the buckets in `directory`, which is made if it is not there.
+///
+/// # Errors
+/// When the directory cannot be used or no port be bound.
+pub(super) async fn start(directory: &Path) -> Result<Server, Error> {
+    let what = format!("cannot make {}", directory.display());
+    std::fs::create_dir_all(directory).map_err(Error::io(what))?;
+    let files = FileSystem::new(directory).map_err(|error| Error::Embedded {
+        service: "S3",
+        reason: format!("{error:?}"),
+    })?;
+    let mut builder = S3ServiceBuilder::new(files);
+    builder.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
+    let router = Router::new().fallback_service(HandleError::new(builder.build(), internal_error));
+    Server::start(router, 0).await.map_err(Error::io("cannot bind S3"))
+}
+
+async fn internal_error(error: HttpError) -> (StatusCode, String) {
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:?}"))
+}

@@ -1,0 +1,107 @@
+//! The control API under `/_mock`, described in `docs/local-mock.md`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use axum::extract::{Path, State as Shared};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::directive::Directive;
+use super::holds::Hold;
+use super::ledger::Ledger;
+use super::record::{Recorded, Records};
+use super::{State, lock};
+
+type Mock = Shared<Arc<State>>;
+
+/// One directive or a row of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Directives {
+    Many(Vec<serde_json::Value>),
+    One(serde_json::Value),
+}
+
+pub(super) fn routes() -> Router<Arc<State>> {
+    Router::new()
+        .route("/ledger", get(ledger).delete(clear_ledger))
+        .route("/requests", get(requests).delete(clear_requests))
+        .route("/faults", get(faults).post(queue).delete(clear_faults))
+        .route("/holds", get(holds))
+        .route("/release/{name}", post(release))
+        .route("/profiles", get(profiles).put(set_profiles))
+        .route("/reset", post(reset))
+}
+
+async fn ledger(Shared(state): Mock) -> Json<Ledger> {
+    Json(state.ledger.ledger())
+}
+
+async fn clear_ledger(Shared(state): Mock) -> StatusCode {
+    state.ledger.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn requests(Shared(state): Mock) -> Json<Vec<Recorded>> {
+    Json(lock(&state.requests).all())
+}
+
+async fn clear_requests(Shared(state): Mock) -> StatusCode {
+    *lock(&state.requests) = Records::default();
+    StatusCode::NO_CONTENT
+}
+
+async fn faults(Shared(state): Mock) -> Json<Vec<Directive>> {
+    Json(lock(&state.faults).iter().cloned().collect())
+}
+
+async fn queue(Shared(state): Mock, Json(given): Json<Directives>) -> Response {
+    let given = match given {
+        Directives::Many(many) => many,
+        Directives::One(one) => vec![one],
+    };
+    // Parsed one by one, because an untagged enum would hide which field is wrong.
+    match given
+        .into_iter()
+        .map(serde_json::from_value::<Directive>)
+        .collect::<Result<Vec<_>, _>>()
+    {
+        Ok(directives) => {
+            lock(&state.faults).extend(directives);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
+async fn clear_faults(Shared(state): Mock) -> StatusCode {
+    lock(&state.faults).clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn holds(Shared(state): Mock) -> Json<BTreeMap<String, Hold>> {
+    Json(state.holds.all())
+}
+
+async fn release(Shared(state): Mock, Path(name): Path<String>) -> StatusCode {
+    state.holds.release(&name);
+    StatusCode::NO_CONTENT
+}
+
+async fn profiles(Shared(state): Mock) -> Json<HashMap<String, String>> {
+    Json(lock(&state.profiles).clone())
+}
+
+async fn set_profiles(Shared(state): Mock, Json(profiles): Json<HashMap<String, String>>) -> StatusCode {
+    *lock(&state.profiles) = profiles;
+    StatusCode::NO_CONTENT
+}
+
+async fn reset(Shared(state): Mock) -> StatusCode {
+    state.reset();
+    StatusCode::NO_CONTENT
+}

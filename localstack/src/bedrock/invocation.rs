@@ -1,0 +1,218 @@
+//! A call from its head to its answer.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State as Shared};
+use axum::response::Response;
+use futures_util::stream::iter;
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::cache::Prompt;
+use super::directive::{self, Directive};
+use super::error::Refusal;
+use super::play::{self, Bill, Play};
+use super::record::Recorded;
+use super::request::{self, Operation};
+use super::{State, lock, signature, wire};
+
+/// What is read of a body before it is given up; a caller of a little too much still gets Bedrock's refusal.
+const MAX_READ_BYTES: usize = 4 * request::MAX_BODY_BYTES;
+/// Request headers that come back in the answer.
+const ECHOED: [&str; 2] = [
+    "x-amzn-bedrock-performanceconfig-latency",
+    "x-amzn-bedrock-service-tier",
+];
+
+/// A call that may be answered.
+struct Accepted {
+    operation: Operation,
+    priced_as: String,
+    body: Value,
+    prompt: Prompt,
+    directive: Directive,
+}
+
+/// Answers any request that is not the control API's.
+pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    let started = Instant::now();
+    let request_id = wire::request_id();
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_READ_BYTES).await else {
+        return Refusal::new(413, "RequestEntityTooLargeException", "the body is too large").into_response(&request_id);
+    };
+    lock(&state.requests).push(Recorded::new(&request_id, &parts, body.clone()));
+    let route = request::route(parts.uri.path()).filter(|_| parts.method == Method::POST);
+    let Some((operation, model)) = route else {
+        return Refusal::new(404, "UnknownOperationException", "unknown operation").into_response(&request_id);
+    };
+    state.ledger.open(&request_id, &model, operation.name());
+    match accept(&state, operation, &model, &parts, &body) {
+        Ok(accepted) => proceed(state, accepted, &parts.headers, request_id, started).await,
+        Err(refusal) => refuse(&state, refusal, &request_id),
+    }
+}
+
+fn refuse(state: &State, refusal: Refusal, request_id: &str) -> Response {
+    state.ledger.amend(request_id, |call| {
+        call.status = refusal.status;
+        call.outcome = "error";
+    });
+    refusal.into_response(request_id)
+}
+
+fn accept(state: &State, operation: Operation, model: &str, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
+    signature::verify(parts, body)?;
+    let priced_as = request::resolve(state, model)?;
+    let body = request::body(body)?;
+    let prompt = Prompt::of(&body).map_err(Refusal::validation)?;
+    let own = directive::in_last_user_message(&body["messages"]).map_err(Refusal::validation)?;
+    let directive = own.or_else(|| lock(&state.faults).pop_front()).unwrap_or_default();
+    Ok(Accepted {
+        operation,
+        priced_as,
+        body,
+        prompt,
+        directive,
+    })
+}
+
+async fn proceed(
+    state: Arc<State>,
+    accepted: Accepted,
+    headers: &HeaderMap,
+    request_id: String,
+    started: Instant,
+) -> Response {
+    let delay = accepted.directive.delay_ms;
+    if let Some(refusal) = Refusal::asked_for(&accepted.directive) {
+        // Noted before the delay, in which the caller may leave.
+        let mut response = refuse(&state, refusal, &request_id);
+        sleep(delay).await;
+        add_headers(&mut response, headers, &accepted.directive);
+        return response;
+    }
+    let mut bill = open_bill(&state, &accepted, &request_id);
+    let answer = Answer::new(&accepted.priced_as, &accepted.body, &accepted.directive);
+    bill.usage.output_tokens = answer.output_tokens();
+    sleep(delay).await;
+    let directive = accepted.directive.clone();
+    let mut response = match accepted.operation {
+        Operation::Invoke => whole(bill, answer, &accepted.directive, started).await,
+        Operation::Stream => streamed(bill, answer, accepted.directive, started),
+    };
+    wire::set(response.headers_mut(), "x-amzn-requestid", &request_id);
+    add_headers(&mut response, headers, &directive);
+    response
+}
+
+async fn sleep(milliseconds: u64) {
+    if milliseconds > 0 {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+}
+
+/// From here on the call costs money, whatever becomes of it.
+fn open_bill(state: &Arc<State>, accepted: &Accepted, request_id: &str) -> Bill {
+    let usage = lock(&state.cache).count(&accepted.priced_as, &accepted.prompt, Instant::now());
+    state.ledger.amend(request_id, |call| {
+        call.status = 200;
+        call.priced_as.clone_from(&accepted.priced_as);
+    });
+    Bill {
+        state: state.clone(),
+        request_id: request_id.to_owned(),
+        priced_as: accepted.priced_as.clone(),
+        usage,
+        exact: false,
+        settled: false,
+    }
+}
+
+fn add_headers(response: &mut Response, request: &HeaderMap, directive: &Directive) {
+    for name in ECHOED {
+        if let Some(value) = request.get(name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    for (name, value) in &directive.extra_headers {
+        wire::set(response.headers_mut(), name, value);
+    }
+}
+
+async fn whole(mut bill: Bill, answer: Answer, directive: &Directive, started: Instant) -> Response {
+    if directive.holds_after().is_some() && !play::hold(&bill.state, directive).await {
+        return broken(String::new());
+    }
+    let message = answer.message(&bill.usage);
+    if directive.cut_after.is_some() || directive.truncate_frame.is_some() {
+        bill.settle("cut", answer.output_tokens());
+        return broken(message);
+    }
+    bill.exact = true;
+    bill.settle("complete", answer.output_tokens());
+    let mut response = Response::new(Body::from(message));
+    let headers = response.headers_mut();
+    wire::set(headers, "content-type", "application/json");
+    let counts = [
+        ("input-token-count", bill.usage.input_tokens),
+        ("output-token-count", bill.usage.output_tokens),
+        ("cache-read-input-token-count", bill.usage.cache_read_input_tokens),
+        ("cache-write-input-token-count", bill.usage.cache_creation.total()),
+    ];
+    for (name, count) in counts {
+        wire::set(headers, &format!("x-amzn-bedrock-{name}"), &count.to_string());
+    }
+    wire::set(
+        headers,
+        "x-amzn-bedrock-invocation-latency",
+        &started.elapsed().as_millis().to_string(),
+    );
+    response
+}
+
+/// Half of `message`, and then the connection breaks.
+fn broken(message: String) -> Response {
+    let length = message.len().max(1);
+    let half = Bytes::from(message).slice(..length / 2);
+    let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "cut, as asked for");
+    let mut response = Response::new(Body::from_stream(iter([Ok(half), Err(cut)])));
+    wire::set(response.headers_mut(), "content-type", "application/json");
+    wire::set(response.headers_mut(), "content-length", &length.to_string());
+    response
+}
+
+fn streamed(bill: Bill, answer: Answer, directive: Directive, started: Instant) -> Response {
+    let events = VecDeque::from(answer.events(&bill.usage));
+    let play = Play {
+        bill,
+        answer,
+        directive,
+        started,
+        first_byte: None,
+        events,
+        sent: 0,
+        said: 0,
+        pending: VecDeque::new(),
+        end: None,
+        held: false,
+    };
+    let mut response = Response::new(Body::from_stream(play::body(play)));
+    wire::set(
+        response.headers_mut(),
+        "content-type",
+        "application/vnd.amazon.eventstream",
+    );
+    wire::set(
+        response.headers_mut(),
+        "x-amzn-bedrock-content-type",
+        "application/json",
+    );
+    response
+}

@@ -1,0 +1,128 @@
+//! What every AWS client is built with: region, credentials, and one HTTPS client for all of them.
+
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+
+use crate::config::{ConfigError, Variables};
+
+/// The roots that AWS's endpoints chain to (Amazon Trust Services), so that a cold start parses five certificates and
+/// not the machine's hundred and forty. `AWS_CA_BUNDLE` names other ones.
+const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
+
+/// What the clients of one function share.
+pub struct Aws {
+    config: SdkConfig,
+    variables: Variables,
+}
+
+/// The AWS side of a function cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsError {
+    /// A variable is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The file that `AWS_CA_BUNDLE` names cannot be read.
+    #[error("the file that AWS_CA_BUNDLE names cannot be read: {0}")]
+    CaBundle(std::io::Error),
+    /// The certificates make no trust store.
+    #[error("the trusted certificates cannot be used: {0}")]
+    Tls(String),
+}
+
+impl Aws {
+    /// Reads region and endpoints from the environment. Credentials are the function's own: Lambda hands them to the
+    /// process, so no other source is asked, and nothing goes out before the first call.
+    ///
+    /// # Errors
+    /// [`AwsError`]
+    pub fn from_environment(variables: Variables) -> Result<Self, AwsError> {
+        let region: String = variables.required("AWS_REGION", "the AWS region")?;
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .credentials_provider(SharedCredentialsProvider::new(
+                EnvironmentVariableCredentialsProvider::new(),
+            ))
+            .http_client(https_client(&variables)?)
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(short_timeouts())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .time_source(SharedTimeSource::default())
+            .build();
+        Ok(Self { config, variables })
+    }
+
+    /// The DynamoDB client.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoint("DYNAMODB"));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// The Secrets Manager client.
+    pub fn secretsmanager(&self) -> aws_sdk_secretsmanager::Client {
+        let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoint("SECRETS_MANAGER"));
+        aws_sdk_secretsmanager::Client::from_conf(config.build())
+    }
+
+    /// The S3 client. An endpoint of one's own is addressed by path, since its host has no name for each bucket.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let endpoint = self.endpoint("S3");
+        let mut config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(endpoint.is_some());
+        config.set_endpoint_url(endpoint);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// The Bedrock Runtime client. It tries once, waits as long as the model thinks, and lets a stream be silent: what a
+    /// retry costs, and when a call has taken too long, is decided by the call's flow.
+    pub fn bedrockruntime(&self) -> aws_sdk_bedrockruntime::Client {
+        let mut config = aws_sdk_bedrockruntime::config::Builder::from(&self.config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).build())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        config.set_endpoint_url(self.endpoint("BEDROCK_RUNTIME"));
+        aws_sdk_bedrockruntime::Client::from_conf(config.build())
+    }
+
+    /// As the AWS SDKs read it: the service's own variable, then the one for all.
+    fn endpoint(&self, service: &str) -> Option<String> {
+        self.variables
+            .text(&format!("AWS_ENDPOINT_URL_{service}"))
+            .or_else(|| self.variables.text("AWS_ENDPOINT_URL"))
+    }
+}
+
+/// For the small calls to tables and secrets, which answer in milliseconds or not at all.
+fn short_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(12))
+        .build()
+}
+
+fn https_client(variables: &Variables) -> Result<SharedHttpClient, AwsError> {
+    let roots = match variables.text("AWS_CA_BUNDLE") {
+        Some(path) => std::fs::read(path).map_err(AwsError::CaBundle)?,
+        None => AMAZON_ROOTS.to_vec(),
+    };
+    let trust = TrustStore::empty().with_pem_certificate(roots);
+    let context = TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .map_err(|error| AwsError::Tls(error.to_string()))?;
+    Ok(aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .build_https())
+}

@@ -1,0 +1,71 @@
+//! What a function knows of a request before it reads it: its id, and who calls. Both come from API Gateway's request
+//! context alone; headers of the same names mean nothing.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use lambda_http::request::RequestContext;
+use serde_json::Value;
+
+use crate::error::{Error, Kind};
+use crate::principal::{Principal, Subject};
+use crate::scope::Scopes;
+
+/// The names under which the authorizer puts the principal into the context. Both sides use these.
+pub mod field {
+    /// The subject, for example `user:alice`.
+    pub const SUBJECT: &str = "sub";
+    /// The scopes, parted by spaces.
+    pub const SCOPES: &str = "scopes";
+    /// The API key's id.
+    pub const KEY_ID: &str = "key_id";
+    /// When the credential ends, in seconds since the Unix epoch.
+    pub const EXPIRES: &str = "exp";
+    /// The team of the access token.
+    pub const TEAM: &str = "team";
+    /// The OAuth client of the access token.
+    pub const CLIENT_ID: &str = "client_id";
+}
+
+/// The id of the request: API Gateway's, which its caller sees too.
+pub fn request_id(context: Option<&RequestContext>) -> String {
+    let given = match context {
+        Some(RequestContext::ApiGatewayV1(context)) => context.request_id.as_deref().unwrap_or_default(),
+        _ => "",
+    };
+    let fits =
+        (1..=128).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if fits { given.to_owned() } else { "unknown".to_owned() }
+}
+
+/// Who calls, as the authorizer said.
+///
+/// # Errors
+/// [`Kind::Unauthenticated`] when no authorizer has spoken, or has named nobody that can be.
+pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
+    let nobody = || Error::new(Kind::Unauthenticated, "The request carries no identity.");
+    let Some(RequestContext::ApiGatewayV1(context)) = context else {
+        return Err(nobody());
+    };
+    let fields = &context.authorizer.fields;
+    let subject = text(fields, field::SUBJECT).ok_or_else(nobody)?;
+    Ok(Principal {
+        subject: subject.parse::<Subject>().map_err(Error::internal)?,
+        scopes: text(fields, field::SCOPES)
+            .unwrap_or_default()
+            .parse::<Scopes>()
+            .map_err(Error::internal)?,
+        key_id: text(fields, field::KEY_ID).map(str::to_owned),
+        expires_at: text(fields, field::EXPIRES)
+            .map(|text| seconds(text).ok_or_else(nobody))
+            .transpose()?,
+    })
+}
+
+fn text<'a>(fields: &'a HashMap<String, Value>, name: &str) -> Option<&'a str> {
+    fields.get(name).and_then(Value::as_str)
+}
+
+fn seconds(text: &str) -> Option<Timestamp> {
+    Timestamp::from_second(text.parse().ok()?).ok()
+}

@@ -1,0 +1,193 @@
+//! Errors are kinds. They know nothing of HTTP: [`crate::wire::dialect`] turns a kind into what a caller sees.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::scope::Scope;
+
+/// What went wrong. The label doubles as a metric's dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request itself is wrong.
+    InvalidRequest,
+    /// A requested scope is unknown or more than the caller has (RFC 6749, section 5.2).
+    InvalidScope,
+    /// The grant type is not served (RFC 6749, section 5.2).
+    UnsupportedGrantType,
+    /// No credential, or none that counts.
+    Unauthenticated,
+    /// The credential counts, but does not allow this.
+    Denied,
+    /// There is no such thing, or it is somebody else's.
+    NotFound,
+    /// The path is served, but not with this method.
+    MethodNotAllowed,
+    /// The thing is not in a state that allows this, or a limit on its number is reached.
+    Conflict,
+    /// The body or a part of it is too large.
+    TooLarge,
+    /// The content type or encoding is not served.
+    UnsupportedMedia,
+    /// The caller asked too often.
+    RateLimited,
+    /// A budget does not cover the call; waiting a moment does not cure it.
+    BudgetExhausted,
+    /// Bedrock limits us; a later try may pass.
+    UpstreamThrottled,
+    /// Bedrock cannot be reached, or is overloaded.
+    UpstreamUnavailable,
+    /// Bedrock took too long.
+    UpstreamTimeout,
+    /// The model failed on this request.
+    ModelFailed,
+    /// A dependency of the gateway is down: the door stays closed.
+    Unavailable,
+    /// A fault of the gateway.
+    Internal,
+}
+
+impl Kind {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 18] = [
+        Self::InvalidRequest,
+        Self::InvalidScope,
+        Self::UnsupportedGrantType,
+        Self::Unauthenticated,
+        Self::Denied,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::UnsupportedMedia,
+        Self::RateLimited,
+        Self::BudgetExhausted,
+        Self::UpstreamThrottled,
+        Self::UpstreamUnavailable,
+        Self::UpstreamTimeout,
+        Self::ModelFailed,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// A stable name in `snake_case`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidScope => "invalid_scope",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMedia => "unsupported_media",
+            Self::RateLimited => "rate_limited",
+            Self::BudgetExhausted => "budget_exhausted",
+            Self::UpstreamThrottled => "upstream_throttled",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::ModelFailed => "model_failed",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// What went wrong, in words that are safe for a caller, and why, in words for the log.
+pub struct Error {
+    /// What went wrong.
+    pub kind: Kind,
+    /// Shown to the caller: no secret, no prompt, nothing of another tenant's.
+    pub message: Cow<'static, str>,
+    /// For the log alone.
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+    /// After how many seconds a repetition may help, where that is known.
+    pub retry_after_seconds: Option<u32>,
+    /// The scope that was missing, for the challenge of RFC 6750, section 3.
+    pub missing_scope: Option<Scope>,
+}
+
+impl Error {
+    /// An error with a message for the caller.
+    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+            retry_after_seconds: None,
+            missing_scope: None,
+        }
+    }
+
+    /// The request itself is wrong.
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::InvalidRequest, message)
+    }
+
+    /// No such thing, or somebody else's: both answer the same.
+    pub fn not_found(what: &'static str) -> Self {
+        Self::new(Kind::NotFound, format!("There is no such {what}."))
+    }
+
+    /// The credential lacks a scope.
+    pub fn insufficient_scope(scope: Scope) -> Self {
+        let mut error = Self::new(
+            Kind::Denied,
+            format!("The credential lacks the scope `{}`.", scope.name()),
+        );
+        error.missing_scope = Some(scope);
+        error
+    }
+
+    /// A dependency is down. The caller is told to come back, and not which one it was.
+    pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let mut error = Self::new(Kind::Unavailable, "The gateway is not able to serve this right now.");
+        error.retry_after_seconds = Some(5);
+        error.source = Some(source.into());
+        error
+    }
+
+    /// A fault of the gateway's own.
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(Kind::Internal, "The gateway failed.").caused_by(source)
+    }
+
+    /// The same error with its cause, for the log.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.kind.label(), self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{self}")?;
+        let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
+        while let Some(error) = cause {
+            write!(out, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<crate::random::NoRandomness> for Error {
+    fn from(cause: crate::random::NoRandomness) -> Self {
+        Self::unavailable(cause)
+    }
+}

@@ -1,0 +1,185 @@
+//! How an answer leaves: whole, as frames, or as server-sent events.
+
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, header};
+
+use super::live::{Live, Next};
+use super::meter::End;
+use super::{Delivery, told_by_bedrock};
+use crate::error::{Error, Kind};
+use crate::usage::Outcome;
+use crate::wire::bedrock::{exception_kind, is_returned};
+use crate::wire::dialect::{self, Dialect, anthropic_body};
+use crate::wire::frames::{self, Content, Frame};
+use crate::wire::sse;
+
+/// Bedrock refused. In its own dialect every byte of that passes; in another one its meaning does.
+pub(super) async fn refusal(mut live: Live) -> Result<Response, Error> {
+    let body = live.whole().await.unwrap_or_default();
+    let status = live.status();
+    live.settle(Outcome::from_status(status.as_u16())).await?;
+    if live.admitted().dialect == Dialect::Bedrock {
+        return Ok((status, returned(live.headers()), body).into_response());
+    }
+    Err(told_by_bedrock(status, live.headers(), &body))
+}
+
+/// The answer in one piece, after its row is written.
+pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
+    match live.whole().await {
+        Ok(body) => {
+            live.settle(Outcome::Success).await?;
+            let headers = match live.admitted().dialect {
+                Dialect::Bedrock => returned(live.headers()),
+                _ => HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]),
+            };
+            Ok((live.status(), headers, body).into_response())
+        }
+        Err(cause) => {
+            live.settle(Outcome::UpstreamError).await?;
+            Err(Error::new(Kind::UpstreamUnavailable, "Bedrock's answer broke off.").caused_by(cause))
+        }
+    }
+}
+
+/// The answer as it comes. Its last event leaves after its row is written.
+pub(super) fn streamed(mut live: Live) -> Response {
+    let form = Form::of(&mut live);
+    let mut headers = match form.delivery {
+        Delivery::Events => {
+            HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))])
+        }
+        _ => returned(live.headers()),
+    };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let body = stream::unfold(Some((live, form)), |state| async {
+        let (mut live, form) = state?;
+        let (bytes, over) = step(&mut live, &form).await?;
+        Some((
+            Ok::<_, std::convert::Infallible>(bytes),
+            if over { None } else { Some((live, form)) },
+        ))
+    });
+    (headers, Body::from_stream(body)).into_response()
+}
+
+/// What shapes the events of one stream.
+struct Form {
+    delivery: Delivery,
+    request_id: String,
+    ping_after: std::time::Duration,
+}
+
+impl Form {
+    fn of(live: &mut Live) -> Self {
+        let ping_after = live.ping_after();
+        let admitted = live.admitted();
+        Self {
+            delivery: admitted.delivery,
+            request_id: admitted.caller.request_id.clone(),
+            ping_after,
+        }
+    }
+
+    /// A frame in the caller's form. `None` where it says nothing to the caller.
+    fn frame(&self, frame: &Frame) -> Option<Bytes> {
+        if self.delivery == Delivery::Frames {
+            return Some(frame.raw.clone());
+        }
+        match &frame.content {
+            Content::Chunk(json) => sse::from_model(json),
+            Content::Exception { kind, message } => {
+                let kind = exception_kind(kind).unwrap_or(Kind::Internal);
+                Some(self.error(kind, message))
+            }
+            Content::Other => None,
+        }
+    }
+
+    /// An error inside the stream, since the head has been sent.
+    fn error(&self, kind: Kind, message: &str) -> Bytes {
+        match self.delivery {
+            Delivery::Events => {
+                let (_, code) = dialect::status_and_code(kind, Dialect::Anthropic);
+                sse::event("error", &anthropic_body(code, message, &self.request_id))
+            }
+            _ => frames::exception(stream_exception(kind), message),
+        }
+    }
+}
+
+/// The exceptions that may stand inside a stream (Bedrock Runtime API, `ResponseStream`).
+const fn stream_exception(kind: Kind) -> &'static str {
+    match kind {
+        Kind::UpstreamThrottled | Kind::RateLimited => "throttlingException",
+        Kind::UpstreamTimeout => "modelTimeoutException",
+        Kind::ModelFailed | Kind::UpstreamUnavailable => "modelStreamErrorException",
+        Kind::Unavailable => "serviceUnavailableException",
+        _ => "internalServerException",
+    }
+}
+
+/// The next bytes for the caller and whether they are the last; `None` at the end.
+async fn step(live: &mut Live, form: &Form) -> Option<(Bytes, bool)> {
+    loop {
+        let next = if form.delivery == Delivery::Events {
+            match tokio::time::timeout(form.ping_after, live.next()).await {
+                Ok(next) => next,
+                Err(_) if live.is_settled() => continue,
+                Err(_) => return Some((Bytes::from_static(sse::PING), false)),
+            }
+        } else {
+            live.next().await
+        };
+        match next {
+            Next::Frame(frame) => {
+                if let Err(error) = settle_at_the_end(live).await {
+                    return Some((form.error(error.kind, &error.message), true));
+                }
+                if let Some(bytes) = form.frame(&frame) {
+                    return Some((bytes, false));
+                }
+            }
+            Next::End if live.is_settled() => return None,
+            Next::End => {
+                return Some(broken(live, form, "Bedrock ended the stream before the message was complete.").await);
+            }
+            Next::Broken(cause) => {
+                tracing::warn!(request_id = form.request_id, error = %cause, "Bedrock's stream broke");
+                if live.is_settled() {
+                    return None;
+                }
+                return Some(broken(live, form, "Bedrock's stream broke off.").await);
+            }
+        }
+    }
+}
+
+/// The frame that says that the answer is over waits until the row is written: who has seen it finds its row.
+async fn settle_at_the_end(live: &mut Live) -> Result<(), Error> {
+    match live.end() {
+        Some(End::Complete) => live.settle(Outcome::Success).await,
+        Some(End::Failed) => live.settle(Outcome::StreamInterrupted).await,
+        None => Ok(()),
+    }
+}
+
+async fn broken(live: &mut Live, form: &Form, message: &str) -> (Bytes, bool) {
+    let recorded = live.settle(Outcome::StreamInterrupted).await;
+    let bytes = match recorded {
+        Ok(()) => form.error(Kind::UpstreamUnavailable, message),
+        Err(error) => form.error(error.kind, &error.message),
+    };
+    (bytes, true)
+}
+
+fn returned(headers: &HeaderMap) -> HeaderMap {
+    headers
+        .iter()
+        .filter(|(name, _)| is_returned(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}

@@ -1,0 +1,287 @@
+//! A call under way: its answer is read here and nowhere else, and it is settled exactly once.
+
+use std::sync::Arc;
+
+use aws_smithy_types::body::SdkBody;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+
+use super::meter::{AnswerMeter, End};
+use super::{Admitted, Delivery, Models};
+use crate::clock::Stopwatch;
+use crate::error::Error;
+use crate::price::price;
+use crate::store::UsageRow;
+use crate::telemetry;
+use crate::upstream::Answer;
+use crate::usage::Outcome;
+use crate::wire::frames::{BrokenFrame, Frame, FrameReader};
+
+/// An answer in one piece may be this long; Bedrock's own are far shorter.
+const LONGEST_WHOLE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A call whose row is not written yet. If it is dropped before (its caller left, and the runtime dropped the body),
+/// the answer is read to its end all the same and then settled, since Bedrock bills it to its end.
+pub(super) struct Live(Option<Inner>);
+
+struct Inner {
+    models: Arc<Models>,
+    admitted: Admitted,
+    started_at: Timestamp,
+    stopwatch: Stopwatch,
+    status: Option<StatusCode>,
+    headers: HeaderMap,
+    body: SdkBody,
+    reader: FrameReader,
+    meter: AnswerMeter,
+    first_byte_ms: Option<u64>,
+    settled: bool,
+}
+
+/// What comes next in a stream.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// A frame.
+    Frame(Frame),
+    /// The end of the upstream's body.
+    End,
+    /// The upstream broke off, or sent what is no frame.
+    Broken(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Live {
+    pub(super) fn new(models: Arc<Models>, admitted: Admitted, started_at: Timestamp, stopwatch: Stopwatch) -> Self {
+        Self(Some(Inner {
+            models,
+            admitted,
+            started_at,
+            stopwatch,
+            status: None,
+            headers: HeaderMap::new(),
+            body: SdkBody::empty(),
+            reader: FrameReader::default(),
+            meter: AnswerMeter::default(),
+            first_byte_ms: None,
+            settled: false,
+        }))
+    }
+
+    /// Takes the answer whose body is still to be read.
+    pub(super) fn attach(&mut self, answer: Answer) {
+        let inner = self.inner();
+        inner.status = Some(answer.status);
+        inner.headers = answer.headers;
+        inner.body = answer.body;
+    }
+
+    pub(super) fn status(&mut self) -> StatusCode {
+        self.inner().status.unwrap_or(StatusCode::BAD_GATEWAY)
+    }
+
+    pub(super) fn headers(&mut self) -> &HeaderMap {
+        &self.inner().headers
+    }
+
+    pub(super) fn admitted(&mut self) -> &Admitted {
+        &self.inner().admitted
+    }
+
+    pub(super) fn ping_after(&mut self) -> std::time::Duration {
+        self.inner().models.ping_after
+    }
+
+    /// How the answer itself said that it ended.
+    pub(super) fn end(&mut self) -> Option<End> {
+        self.inner().meter.end()
+    }
+
+    pub(super) fn is_settled(&mut self) -> bool {
+        self.inner().settled
+    }
+
+    /// The next frame of a stream, observed by the meter. Cancelling it loses nothing.
+    pub(super) async fn next(&mut self) -> Next {
+        self.inner().next().await
+    }
+
+    /// The whole body of an answer in one piece, observed by the meter if it reports success.
+    pub(super) async fn whole(&mut self) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+        self.inner().whole().await
+    }
+
+    /// Writes the row, once; a second call does nothing.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`] when the table does not take it. The row is then in the log.
+    pub(super) async fn settle(&mut self, outcome: Outcome) -> Result<(), Error> {
+        let inner = self.inner();
+        let exact = inner.meter.reading().exact || !inner.status.is_some_and(|status| status.is_success());
+        inner.settle(outcome, !exact).await
+    }
+
+    /// Writes the row of a call that got no answer.
+    pub(super) async fn settle_without_answer(&mut self, outcome: Outcome, maybe_billed: bool) -> Result<(), Error> {
+        self.inner().settle(outcome, maybe_billed).await
+    }
+
+    #[expect(clippy::expect_used, reason = "only `drop` takes it out")]
+    fn inner(&mut self) -> &mut Inner {
+        self.0.as_mut().expect("a call is there until it is dropped")
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let Some(mut inner) = self.0.take().filter(|inner| !inner.settled) else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            inner.log_loss(&inner.row(Outcome::ClientDisconnected, true), &"the runtime is gone");
+            return;
+        };
+        // The one place where work is detached: its owner is gone. On Lambda the environment may be frozen before it
+        // ends and thawed with the next call, so this is the second best; the best is a body that is read to its end.
+        runtime.spawn(async move { inner.finish().await });
+    }
+}
+
+impl Inner {
+    async fn next(&mut self) -> Next {
+        loop {
+            match self.reader.next_frame() {
+                Ok(Some(frame)) => {
+                    self.meter.frame(&frame.content);
+                    return Next::Frame(frame);
+                }
+                Ok(None) => {}
+                Err(broken) => return Next::Broken(broken.into()),
+            }
+            match self.data().await {
+                Some(Ok(bytes)) => self.reader.push(&bytes),
+                Some(Err(error)) => return Next::Broken(error),
+                None if self.reader.is_empty() => return Next::End,
+                None => return Next::Broken(BrokenFrame::CUT_OFF.into()),
+            }
+        }
+    }
+
+    async fn whole(&mut self) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+        let mut all = BytesMut::new();
+        while let Some(bytes) = self.data().await {
+            all.extend_from_slice(&bytes?);
+            if all.len() > LONGEST_WHOLE_BYTES {
+                return Err("the answer is too long".into());
+            }
+        }
+        let body = all.freeze();
+        if self.status.is_some_and(|status| status.is_success()) {
+            self.meter.whole(&self.headers, &body);
+        }
+        Ok(body)
+    }
+
+    async fn data(&mut self) -> Option<Result<Bytes, Box<dyn std::error::Error + Send + Sync>>> {
+        loop {
+            let frame = match self.body.frame().await? {
+                Ok(frame) => frame,
+                Err(error) => return Some(Err(error)),
+            };
+            if let Ok(bytes) = frame.into_data() {
+                self.first_byte_ms.get_or_insert_with(|| self.stopwatch.elapsed_ms());
+                return Some(Ok(bytes));
+            }
+        }
+    }
+
+    /// Reads what is left for nobody, and settles.
+    async fn finish(&mut self) {
+        match self.admitted.delivery {
+            Delivery::Whole => drop(self.whole().await),
+            Delivery::Frames | Delivery::Events => while let Next::Frame(_) = self.next().await {},
+        }
+        let estimated = !self.meter.reading().exact;
+        // A failure is logged with the whole row; there is nobody left to tell.
+        let _ = self.settle(Outcome::ClientDisconnected, estimated).await;
+    }
+
+    async fn settle(&mut self, outcome: Outcome, estimated: bool) -> Result<(), Error> {
+        if self.settled {
+            return Ok(());
+        }
+        let row = self.row(outcome, estimated);
+        let recorded = self.models.store.record_usage(&row).await;
+        self.settled = true;
+        count(&row);
+        if let Err(error) = &recorded {
+            self.log_loss(&row, error);
+        }
+        telemetry::flush();
+        recorded
+    }
+
+    fn log_loss(&self, row: &UsageRow, error: &dyn std::fmt::Debug) {
+        let row = serde_json::to_string(row).unwrap_or_default();
+        tracing::error!(error = ?error, row, "a usage row could not be written");
+    }
+
+    fn row(&self, outcome: Outcome, estimated: bool) -> UsageRow {
+        let reading = self.meter.reading();
+        if reading.metrics_disagree {
+            tracing::warn!(
+                request_id = self.admitted.caller.request_id,
+                "Bedrock's metrics and the message's usage differ"
+            );
+        }
+        let Admitted {
+            caller,
+            dialect,
+            delivery,
+            model,
+            rates,
+        } = &self.admitted;
+        UsageRow {
+            request_id: caller.request_id.clone(),
+            principal: caller.principal.subject.clone(),
+            key_id: caller.principal.key_id.clone(),
+            model: model.bedrock_id.clone(),
+            price_model: model.price_key.clone(),
+            profile: model.profile.map(|profile| profile.label().to_owned()),
+            region: self.models.region.clone(),
+            dialect: *dialect,
+            streamed: *delivery != Delivery::Whole,
+            started_at: self.started_at,
+            ended_at: self.models.clock.now(),
+            latency_ms: self.stopwatch.elapsed_ms(),
+            time_to_first_byte_ms: self.first_byte_ms,
+            outcome,
+            stop_reason: self.meter.stop_reason(),
+            upstream_status: self.status.map(|status| status.as_u16()),
+            upstream_request_id: self.upstream_request_id(),
+            usage: reading.usage,
+            cost_picodollars: price(rates, &reading.usage),
+            price_version: self.models.prices.version().as_str().to_owned(),
+            estimated,
+        }
+    }
+
+    fn upstream_request_id(&self) -> Option<String> {
+        self.headers
+            .get("x-amzn-requestid")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    }
+}
+
+fn count(row: &UsageRow) {
+    let (dialect, outcome) = (row.dialect.label(), row.outcome.label());
+    metrics::counter!("model_calls_total", "dialect" => dialect, "outcome" => outcome).increment(1);
+    metrics::counter!("input_tokens_total").increment(row.usage.prompt_tokens().as_u64());
+    metrics::counter!("output_tokens_total").increment(row.usage.output_tokens.as_u64());
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a histogram's buckets are wider than the error"
+    )]
+    metrics::histogram!("model_call_duration_seconds").record(row.latency_ms as f64 / 1000.0);
+}

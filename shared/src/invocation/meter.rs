@@ -1,0 +1,252 @@
+//! Reads along with an answer, whole or in frames, and knows at any moment what it has used and whether it is complete.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::usage::{Reading, StopReason, Tokens, UsageMeter, UsageReport};
+use crate::wire::frames::Content;
+
+/// What an answer has told so far.
+#[derive(Debug, Default)]
+pub(super) struct AnswerMeter {
+    usage: UsageMeter,
+    stop_reason: Option<StopReason>,
+    end: Option<End>,
+}
+
+/// The answer's own word on how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It said that it is complete.
+    Complete,
+    /// It said that it failed.
+    Failed,
+}
+
+impl AnswerMeter {
+    pub(super) fn reading(&self) -> Reading {
+        self.usage.reading()
+    }
+
+    pub(super) fn stop_reason(&self) -> Option<StopReason> {
+        self.stop_reason
+    }
+
+    pub(super) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Reads an answer in one piece: the message's own usage, or the counts in Bedrock's headers.
+    pub(super) fn whole(&mut self, headers: &HeaderMap, body: &[u8]) {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Message<'a> {
+            usage: Option<UsageReport>,
+            #[serde(borrow)]
+            stop_reason: Option<Cow<'a, str>>,
+        }
+        let message: Message<'_> = serde_json::from_slice(body).unwrap_or_default();
+        if let Some(usage) = message.usage {
+            self.usage.message(usage);
+        }
+        self.usage.invocation_metrics(counted_in_headers(headers));
+        self.stop_reason = message.stop_reason.as_deref().map(StopReason::from_label);
+        self.end = Some(End::Complete);
+    }
+
+    /// Reads one frame of a stream.
+    pub(super) fn frame(&mut self, content: &Content) {
+        match content {
+            Content::Chunk(json) => self.event(json),
+            Content::Exception { .. } => self.end = Some(End::Failed),
+            Content::Other => {}
+        }
+    }
+
+    fn event(&mut self, json: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Event<'_>>(json) else {
+            return;
+        };
+        match &*event.kind {
+            "message_start" => {
+                if let Some(usage) = event.message.and_then(|message| message.usage) {
+                    self.usage.message_start(usage);
+                }
+            }
+            "content_block_delta" => {
+                self.usage.content_delta(event.delta.map_or(0, delta_bytes));
+            }
+            "message_delta" => {
+                if let Some(usage) = event.usage {
+                    self.usage.message_delta(usage);
+                }
+                self.stop_reason = event.delta.and_then(stop_reason).or(self.stop_reason);
+            }
+            "message_stop" => self.end = Some(End::Complete),
+            "error" => self.end = Some(End::Failed),
+            _ => {}
+        }
+        if let Some(metrics) = event.metrics {
+            self.usage
+                .invocation_metrics(UsageReport::from_invocation_metrics(&metrics));
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    message: Option<Start>,
+    #[serde(default)]
+    usage: Option<UsageReport>,
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
+    #[serde(rename = "amazon-bedrock-invocationMetrics", default)]
+    metrics: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Start {
+    #[serde(default)]
+    usage: Option<UsageReport>,
+}
+
+/// The bytes of answer that a delta adds. A kind of delta that nobody knows yet counts with all its JSON.
+fn delta_bytes(delta: &RawValue) -> usize {
+    #[derive(Deserialize)]
+    struct Known<'a> {
+        #[serde(borrow, alias = "thinking", alias = "partial_json", alias = "signature")]
+        text: Cow<'a, str>,
+    }
+    serde_json::from_str::<Known<'_>>(delta.get()).map_or(delta.get().len(), |known| known.text.len())
+}
+
+fn stop_reason(delta: &RawValue) -> Option<StopReason> {
+    #[derive(Deserialize)]
+    struct Stop<'a> {
+        #[serde(borrow)]
+        stop_reason: Option<Cow<'a, str>>,
+    }
+    let stop: Stop<'_> = serde_json::from_str(delta.get()).ok()?;
+    stop.stop_reason.as_deref().map(StopReason::from_label)
+}
+
+/// Bedrock counts the tokens of an answer in one piece in its headers too.
+fn counted_in_headers(headers: &HeaderMap) -> UsageReport {
+    let count = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok())
+            .map(Tokens::new)
+    };
+    UsageReport {
+        input_tokens: count("x-amzn-bedrock-input-token-count"),
+        output_tokens: count("x-amzn-bedrock-output-token-count"),
+        cache_read_input_tokens: count("x-amzn-bedrock-cache-read-input-token-count"),
+        cache_write_tokens: count("x-amzn-bedrock-cache-write-input-token-count"),
+        ..UsageReport::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn read(events: &[&'static str]) -> AnswerMeter {
+        let mut meter = AnswerMeter::default();
+        for event in events {
+            meter.frame(&Content::Chunk(Bytes::from_static(event.as_bytes())));
+        }
+        meter
+    }
+
+    const START: &str = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":3,"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5}}}}"#;
+    const TEXT: &str = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"eight by"}}"#;
+    const DELTA: &str = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":7}}"#;
+    const STOP: &str = r#"{"type":"message_stop"}"#;
+
+    #[test]
+    fn a_complete_stream_is_exact_to_the_token() {
+        let meter = read(&[START, TEXT, DELTA, STOP]);
+        let reading = meter.reading();
+        assert!(reading.exact);
+        assert_eq!(
+            serde_json::to_value(reading.usage).unwrap(),
+            serde_json::json!({"input_tokens":10,"output_tokens":7,"cache_read_input_tokens":3,
+                "cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5}})
+        );
+        assert_eq!(
+            (meter.stop_reason(), meter.end()),
+            (Some(StopReason::EndTurn), Some(End::Complete))
+        );
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_is_estimated_by_its_bytes() {
+        let meter = read(&[START, TEXT, TEXT]);
+        assert!(!meter.reading().exact);
+        assert_eq!(meter.reading().usage.output_tokens, Tokens::new(4));
+        assert_eq!(meter.end(), None);
+    }
+
+    #[test]
+    fn thinking_tool_input_and_unknown_deltas_count_too() {
+        for (delta, tokens) in [
+            (
+                r#"{"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"12345678"}}"#,
+                2,
+            ),
+            (
+                r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}"#,
+                2,
+            ),
+            (r#"{"type":"content_block_delta","delta":{"new":{"x":[1,2,3]}}}"#, 6),
+        ] {
+            assert_eq!(
+                read(&[START, delta]).reading().usage.output_tokens,
+                Tokens::new(tokens),
+                "{delta}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_exception_ends_a_stream_as_failed() {
+        let mut meter = read(&[START]);
+        meter.frame(&Content::Exception {
+            kind: "throttlingException".into(),
+            message: String::new(),
+        });
+        assert_eq!(meter.end(), Some(End::Failed));
+    }
+
+    #[test]
+    fn an_answer_without_usage_is_counted_by_bedrocks_headers() {
+        let headers = HeaderMap::from_iter([
+            (
+                "x-amzn-bedrock-input-token-count".parse().unwrap(),
+                "12".parse().unwrap(),
+            ),
+            (
+                "x-amzn-bedrock-output-token-count".parse().unwrap(),
+                "5".parse().unwrap(),
+            ),
+        ]);
+        let mut meter = AnswerMeter::default();
+        meter.whole(&headers, br#"{"completion":"hi"}"#);
+        let usage = meter.reading().usage;
+        assert_eq!(
+            (usage.input_tokens, usage.output_tokens),
+            (Tokens::new(12), Tokens::new(5))
+        );
+    }
+}

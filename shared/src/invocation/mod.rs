@@ -1,0 +1,228 @@
+//! The flow of a model call: resolve → price → call → observe → settle → deliver.
+//!
+//! Whole and streamed answers share everything but how their bytes leave. Invariants:
+//! - one call to Bedrock leaves one usage row, also when it fails, when its caller leaves, or when its answer breaks off;
+//! - a body ends only after its row is written;
+//! - bytes that need no change are not changed.
+
+mod deliver;
+mod live;
+mod meter;
+pub mod routes;
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::aws::Aws;
+use crate::clock::{Clock, Stopwatch};
+use crate::config::{ConfigError, Variables};
+use crate::error::{Error, Kind};
+use crate::http::Caller;
+use crate::model::{Catalog, ModelError, ResolvedModel};
+use crate::price::{PriceError, PriceList, Rates};
+use crate::store::Store;
+use crate::upstream::{Bedrock, NoAnswer, Operation};
+use crate::usage::Outcome;
+use crate::wire::bedrock::upstream_error;
+use crate::wire::dialect::Dialect;
+
+use live::Live;
+
+/// Seconds of silence, as Anthropic's own API keeps them.
+const DEFAULT_PING: NonZeroU64 = NonZeroU64::new(15).unwrap();
+
+/// What model calls need: their own clients, the price list and the catalog.
+#[derive(Debug)]
+pub struct Models {
+    /// Where calls go.
+    pub bedrock: Bedrock,
+    /// Where usage is written.
+    pub store: Store,
+    /// What tokens cost.
+    pub prices: PriceList,
+    /// Which models there are.
+    pub catalog: Catalog,
+    /// The time.
+    pub clock: Clock,
+    /// The region that Bedrock is called in; a caller never chooses it.
+    pub region: String,
+    /// After how long a silence an event stream says `ping`.
+    pub ping_after: Duration,
+}
+
+/// A model function cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// A variable is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The price list that was built in cannot be read.
+    #[error(transparent)]
+    Prices(#[from] PriceError),
+}
+
+impl Models {
+    /// Reads the configuration and builds the clients. Nothing goes out before the first call.
+    ///
+    /// # Errors
+    /// [`SetUpError`], naming what is wrong.
+    pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, SetUpError> {
+        let prices = PriceList::embedded()?;
+        let ping: NonZeroU64 = variables.or("TOLLGATE_SSE_PING_SECONDS", "whole seconds, at least 1", DEFAULT_PING)?;
+        Ok(Self {
+            bedrock: Bedrock::new(aws.bedrockruntime()),
+            store: Store::new(aws.dynamodb(), variables.table()?),
+            catalog: Catalog::new(&prices),
+            prices,
+            clock,
+            region: variables.required("AWS_REGION", "the AWS region")?,
+            ping_after: Duration::from_secs(ping.get()),
+        })
+    }
+}
+
+/// How an answer leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In one piece.
+    Whole,
+    /// As Bedrock's event-stream frames.
+    Frames,
+    /// As server-sent events.
+    Events,
+}
+
+/// One call that a caller wants made.
+#[derive(Debug)]
+struct Call {
+    /// Who wants it; the route has seen that the scope is there.
+    caller: Caller,
+    /// In whose words errors are told.
+    dialect: Dialect,
+    /// How the answer leaves.
+    delivery: Delivery,
+    /// The model as the caller named it, decoded.
+    model: String,
+    /// Headers for Bedrock.
+    headers: HeaderMap,
+    /// The body for Bedrock.
+    body: Bytes,
+}
+
+/// What is known of a call when it goes out.
+#[derive(Debug)]
+struct Admitted {
+    caller: Caller,
+    dialect: Dialect,
+    delivery: Delivery,
+    model: ResolvedModel,
+    rates: Rates,
+}
+
+/// Makes a call and gives its answer in the caller's dialect.
+///
+/// # Errors
+/// What the caller did wrong, or what Bedrock or the table could not do; in the last case the call has its row all the
+/// same, or its loss is logged with all that the row would have held.
+async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
+    let Call {
+        caller,
+        dialect,
+        delivery,
+        model,
+        headers,
+        body,
+    } = call;
+    let model = models.catalog.resolve(&model).map_err(refused_model)?;
+    let rates = models.prices.rates(&model.price_key).map_err(refused_price)?;
+    let admitted = Admitted {
+        caller,
+        dialect,
+        delivery,
+        model,
+        rates,
+    };
+    let operation = if delivery == Delivery::Whole {
+        Operation::Invoke
+    } else {
+        Operation::InvokeStream
+    };
+    let (started_at, stopwatch) = (models.clock.now(), Stopwatch::start());
+    let outcome = models
+        .bedrock
+        .call(operation, &admitted.model.bedrock_id, headers, body)
+        .await;
+    let mut live = Live::new(models.clone(), admitted, started_at, stopwatch);
+    match outcome {
+        Err(failure) => Err(no_answer(live, failure).await),
+        Ok(answer) if !answer.status.is_success() => {
+            live.attach(answer);
+            deliver::refusal(live).await
+        }
+        Ok(answer) => {
+            live.attach(answer);
+            match delivery {
+                Delivery::Whole => deliver::whole(live).await,
+                Delivery::Frames | Delivery::Events => Ok(deliver::streamed(live)),
+            }
+        }
+    }
+}
+
+async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
+    let (outcome, kind, message, maybe_billed) = match &failure {
+        NoAnswer::NotSent(_) => (
+            Outcome::UpstreamError,
+            Kind::UpstreamUnavailable,
+            "Bedrock cannot be reached.",
+            false,
+        ),
+        NoAnswer::Lost(_) => (
+            Outcome::UpstreamError,
+            Kind::UpstreamUnavailable,
+            "Bedrock's answer was lost.",
+            true,
+        ),
+        NoAnswer::TimedOut(_) => (
+            Outcome::Timeout,
+            Kind::UpstreamTimeout,
+            "Bedrock took too long to answer.",
+            true,
+        ),
+    };
+    live.settle_without_answer(outcome, maybe_billed)
+        .await
+        .err()
+        .unwrap_or_else(|| Error::new(kind, message).caused_by(failure))
+}
+
+fn refused_model(error: ModelError) -> Error {
+    match error {
+        ModelError::Malformed => Error::invalid("model: not a model id or alias"),
+        ModelError::Unknown => Error::new(Kind::NotFound, "model: there is no such model here"),
+        ModelError::Unpriced => Error::new(
+            Kind::NotFound,
+            "model: it has no price, and what has no price is not served",
+        ),
+    }
+}
+
+fn refused_price(error: PriceError) -> Error {
+    match error {
+        PriceError::Missing(_) => refused_model(ModelError::Unpriced),
+        PriceError::Malformed(_) => Error::internal(error),
+    }
+}
+
+/// What Bedrock said, as an error of ours.
+fn told_by_bedrock(status: http::StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    let told = upstream_error(status, headers, body);
+    let mut error = Error::new(told.kind, told.message);
+    error.retry_after_seconds = told.retry_after_seconds;
+    error
+}

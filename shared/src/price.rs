@@ -1,0 +1,262 @@
+//! What tokens cost: the price list and its arithmetic.
+//!
+//! The list is `data/prices.json`, written by `tools/prices.py`: one line a model, sorted by id. It is taken apart line
+//! by line, and a line is parsed only when its model is asked for, so that a cold start does not pay for the others.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::Picodollars;
+use crate::usage::{Tokens, Usage};
+
+const EMBEDDED: &str = include_str!("../data/prices.json");
+const LINE_START: &str = r#"{"model":""#;
+
+/// A price in picodollars a token: at least one, at most a dollar.
+///
+/// The bound is what makes [`price`] unable to overflow: five products of a `u64` and 10¹² fit a 38-digit number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct TokenRate(u64);
+
+/// A rate of nothing, or of more than a dollar a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a rate is from 1 to 1000000000000 picodollars a token")]
+pub struct RateError;
+
+impl TokenRate {
+    /// The largest rate: a dollar a token.
+    pub const MAX: Self = Self(1_000_000_000_000);
+
+    /// The rate in picodollars a token.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// What so many tokens cost at this rate, exactly.
+    fn cost(self, tokens: Tokens) -> Picodollars {
+        Picodollars::new(self.0)
+            .checked_mul(tokens.as_u64())
+            .unwrap_or(Picodollars::MAX)
+    }
+}
+
+impl TryFrom<u64> for TokenRate {
+    type Error = RateError;
+
+    fn try_from(rate: u64) -> Result<Self, RateError> {
+        if (1..=Self::MAX.0).contains(&rate) {
+            Ok(Self(rate))
+        } else {
+            Err(RateError)
+        }
+    }
+}
+
+impl From<TokenRate> for u64 {
+    fn from(rate: TokenRate) -> Self {
+        rate.0
+    }
+}
+
+/// The five rates of one prompt-length band.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BandJson")]
+pub struct BandRates {
+    /// Prompt tokens that are not cached.
+    pub input: TokenRate,
+    /// Tokens the model produces.
+    pub output: TokenRate,
+    /// Prompt tokens read from the cache.
+    pub cache_read: TokenRate,
+    /// Prompt tokens written to the cache for 5 minutes.
+    pub cache_write_5m: TokenRate,
+    /// Prompt tokens written to the cache for an hour.
+    pub cache_write_1h: TokenRate,
+}
+
+/// A model without prompt caching has no cache rates. Its answers tell no cache tokens; should one ever do, they are
+/// prompt tokens that the model had to read, and cost what those cost: never nothing.
+#[derive(Deserialize)]
+struct BandJson {
+    input: TokenRate,
+    output: TokenRate,
+    cache_read: Option<TokenRate>,
+    cache_write_5m: Option<TokenRate>,
+    cache_write_1h: Option<TokenRate>,
+}
+
+impl From<BandJson> for BandRates {
+    fn from(json: BandJson) -> Self {
+        Self {
+            input: json.input,
+            output: json.output,
+            cache_read: json.cache_read.unwrap_or(json.input),
+            cache_write_5m: json.cache_write_5m.unwrap_or(json.input),
+            cache_write_1h: json.cache_write_1h.unwrap_or(json.input),
+        }
+    }
+}
+
+/// The rates of one model under one profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// The rates of a prompt of usual length.
+    #[serde(flatten)]
+    pub base: BandRates,
+    /// The rates of the whole call, output too, once its prompt is longer than a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub long_context: Option<LongContext>,
+}
+
+/// The rates past a prompt length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LongContext {
+    /// A prompt of more tokens than this, cached ones included, is long.
+    pub above_tokens: Tokens,
+    /// What all tokens of such a call cost.
+    #[serde(flatten)]
+    pub rates: BandRates,
+}
+
+impl Rates {
+    /// The band that a prompt of this length falls into.
+    pub fn band(&self, prompt: Tokens) -> &BandRates {
+        match &self.long_context {
+            Some(long) if prompt > long.above_tokens => &long.rates,
+            _ => &self.base,
+        }
+    }
+}
+
+/// What a usage costs at these rates: exact, and never an overflow.
+pub fn price(rates: &Rates, usage: &Usage) -> Picodollars {
+    let band = rates.band(usage.prompt_tokens());
+    [
+        band.input.cost(usage.input_tokens),
+        band.output.cost(usage.output_tokens),
+        band.cache_read.cost(usage.cache_read_input_tokens),
+        band.cache_write_5m.cost(usage.cache_write_5m_tokens),
+        band.cache_write_1h.cost(usage.cache_write_1h_tokens),
+    ]
+    .into_iter()
+    .fold(Picodollars::ZERO, Picodollars::saturating_add)
+}
+
+/// Which price list a row was priced by: its source and version, such as `litellm 1.109.1`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PriceVersion(String);
+
+impl PriceVersion {
+    /// The version as it stands in rows.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PriceVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why there is no price.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PriceError {
+    /// The list has no such model. The call is refused; nothing is ever free for want of a price.
+    #[error("no price for {0}")]
+    Missing(String),
+    /// The list itself cannot be read.
+    #[error("the price list is malformed at {0}")]
+    Malformed(String),
+}
+
+/// The prices of all models.
+#[derive(Clone, Debug)]
+pub struct PriceList {
+    version: PriceVersion,
+    source_date: String,
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    model: &'static str,
+    json: &'static str,
+}
+
+#[derive(Deserialize)]
+struct HeadJson {
+    source_version: String,
+    source_date: String,
+    unit: String,
+}
+
+impl PriceList {
+    /// The list that was built in. Takes microseconds; fails only if the file is not what `tools/prices.py` writes.
+    pub fn embedded() -> Result<Self, PriceError> {
+        Self::parse(EMBEDDED)
+    }
+
+    fn parse(text: &'static str) -> Result<Self, PriceError> {
+        let malformed = |place: &str| PriceError::Malformed(place.to_owned());
+        let (head, body) = text
+            .split_once(",\"prices\":[\n")
+            .ok_or_else(|| malformed("its head"))?;
+        let body = body.strip_suffix("\n]}\n").ok_or_else(|| malformed("its end"))?;
+        let head: HeadJson = serde_json::from_str(&format!("{head}}}")).map_err(|_| malformed("its head"))?;
+        if head.unit != "picodollars per token" {
+            return Err(malformed("its unit"));
+        }
+        let lines: Vec<Line> = body
+            .split(",\n")
+            .map(Line::parse)
+            .collect::<Option<_>>()
+            .ok_or_else(|| malformed("a line"))?;
+        if !lines.is_sorted_by(|a, b| a.model < b.model) {
+            return Err(malformed("its order"));
+        }
+        Ok(Self {
+            version: PriceVersion(head.source_version),
+            source_date: head.source_date,
+            lines,
+        })
+    }
+
+    /// The list's version, kept with every row that is priced by it.
+    pub fn version(&self) -> &PriceVersion {
+        &self.version
+    }
+
+    /// The day of the source, as `2026-11-22`.
+    pub fn source_date(&self) -> &str {
+        &self.source_date
+    }
+
+    /// Every model that has a price, in order: Bedrock ids with their profile prefix.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|line| line.model)
+    }
+
+    /// The rates of one model, by its exact id with profile prefix.
+    pub fn rates(&self, model: &str) -> Result<Rates, PriceError> {
+        let found = self.lines.binary_search_by_key(&model, |line| line.model);
+        let line = found
+            .ok()
+            .and_then(|index| self.lines.get(index))
+            .ok_or_else(|| PriceError::Missing(model.to_owned()))?;
+        serde_json::from_str(line.json).map_err(|_| PriceError::Malformed(model.to_owned()))
+    }
+}
+
+impl Line {
+    fn parse(json: &'static str) -> Option<Self> {
+        let (model, _) = json.strip_prefix(LINE_START)?.split_once('"')?;
+        Some(Self { model, json })
+    }
+}
+
+#[cfg(test)]
+mod tests;

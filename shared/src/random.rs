@@ -1,0 +1,50 @@
+//! Randomness comes from AWS-LC's generator, and nowhere else.
+
+use std::fmt;
+
+/// The operating system gave no randomness. Nothing that needs a secret can go on.
+#[derive(Debug, thiserror::Error)]
+#[error("the system's random generator failed")]
+pub struct NoRandomness;
+
+/// `N` random bytes, fit for secrets.
+pub fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut out = [0; N];
+    aws_lc_rs::rand::fill(&mut out).map_err(|_| NoRandomness)?;
+    Ok(out)
+}
+
+/// The alphabet of everything minted here: no character needs escaping in a header, a form, a URL or a shell.
+pub const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// `length` characters of [`BASE62`], each equally likely: 5.95 bits a character.
+pub fn base62(length: usize) -> Result<String, NoRandomness> {
+    let mut out = String::with_capacity(length);
+    while out.len() < length {
+        for byte in bytes::<64>()? {
+            // 248 is the largest multiple of 62 that a byte holds: taking the rest as well would favour some characters.
+            if byte < 248 && out.len() < length {
+                out.push(char::from(BASE62[usize::from(byte % 62)]));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// A name for a thing that was made here: a prefix that tells its kind and 20 random characters (119 bits).
+pub fn identifier(prefix: impl fmt::Display) -> Result<String, NoRandomness> {
+    Ok(format!("{prefix}_{}", base62(20)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base62_has_the_length_asked_for_and_its_alphabet_only() {
+        let text = base62(1000).unwrap();
+        assert_eq!(text.len(), 1000);
+        assert!(text.bytes().all(|byte| BASE62.contains(&byte)));
+        assert_ne!(text, base62(1000).unwrap());
+    }
+}

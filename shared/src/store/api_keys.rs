@@ -1,0 +1,222 @@
+//! API keys: found by the digest of the key, listed by owner, limited in number for each owner.
+//!
+//! A key is two items that change in one transaction: one by digest, which the authorizer reads, and one in its owner's
+//! list, beside a count that bounds the list.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Cursor, List, Page, Store, item, key, unavailable};
+use crate::error::Error;
+use crate::principal::Subject;
+use crate::scope::Scopes;
+use crate::secret::SecretDigest;
+
+/// The form of the items below.
+const VERSION: u32 = 1;
+
+/// An API key as it is stored: never the key itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Its name in lists and rows.
+    pub key_id: String,
+    /// Whose it is.
+    pub owner: Subject,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it allows.
+    pub scopes: Scopes,
+    /// The SHA-256 of the key.
+    pub digest: SecretDigest,
+    /// The last characters of the key.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// When it was revoked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What becomes of an attempt to make a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyCreation {
+    /// It is there.
+    Created,
+    /// Its owner has as many as an owner may have.
+    LimitReached,
+}
+
+impl ApiKey {
+    /// A key that does not exist yet.
+    pub fn new(
+        key_id: String,
+        owner: Subject,
+        name: String,
+        scopes: Scopes,
+        secret: &crate::secret::Secret,
+        created_at: Timestamp,
+        ends_at: Option<Timestamp>,
+    ) -> Self {
+        let (digest, hint) = (secret.digest(), secret.hint());
+        Self {
+            key_id,
+            owner,
+            name,
+            scopes,
+            digest,
+            hint,
+            created_at,
+            ends_at,
+            revoked_at: None,
+        }
+    }
+
+    /// Whether it counts at `now`.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.ends_at.is_none_or(|end| end > now)
+    }
+}
+
+impl Store {
+    /// Makes a key, unless its owner has `limit` that are not revoked.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn create_api_key(&self, api_key: &ApiKey, limit: u32) -> Result<KeyCreation, Error> {
+        let count = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key::owners_key_count(&api_key.owner).into_item()))
+            .update_expression("ADD live :one")
+            .condition_expression("attribute_not_exists(live) OR live < :limit")
+            .expression_attribute_values(":one", AttributeValue::N("1".into()))
+            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()))
+            .build()
+            .map_err(Error::internal)?;
+        let outcome = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(count).build())
+            .transact_items(self.put_new(item(key::api_key(&api_key.digest), VERSION, api_key)?)?)
+            .transact_items(self.put_new(item(
+                key::owners_api_key(&api_key.owner, &api_key.key_id),
+                VERSION,
+                api_key,
+            )?)?)
+            // A repetition after a lost answer must not count twice: DynamoDB knows the transaction by this token.
+            .client_request_token(client_token(&api_key.key_id))
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(KeyCreation::Created),
+            Err(error) if condition_failed(&error, 0) => Ok(KeyCreation::LimitReached),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// The key with this digest.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn api_key(&self, digest: &SecretDigest) -> Result<Option<ApiKey>, Error> {
+        self.read(key::api_key(digest)).await
+    }
+
+    /// The keys of an owner, the revoked ones too.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn api_keys_of(
+        &self,
+        owner: &Subject,
+        limit: usize,
+        after: Option<&Cursor>,
+    ) -> Result<Page<ApiKey>, Error> {
+        let partition = key::owner(owner);
+        self.list(List {
+            partition,
+            prefix: Some(key::KEY_PREFIX),
+            newest_first: false,
+            limit,
+            after,
+        })
+        .await
+    }
+
+    /// Ends a key of this owner's. `false`: the owner has no such key. A key that was revoked before stays as it was.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn revoke_api_key(&self, owner: &Subject, key_id: &str, now: Timestamp) -> Result<bool, Error> {
+        let Some(api_key) = self.read::<ApiKey>(key::owners_api_key(owner, key_id)).await? else {
+            return Ok(false);
+        };
+        if api_key.revoked_at.is_some() {
+            return Ok(true);
+        }
+        let count = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key::owners_key_count(owner).into_item()))
+            .update_expression("ADD live :minus_one")
+            .expression_attribute_values(":minus_one", AttributeValue::N("-1".into()))
+            .build()
+            .map_err(Error::internal)?;
+        let outcome = self
+            .client
+            .transact_write_items()
+            .transact_items(self.mark_revoked(key::api_key(&api_key.digest), now)?)
+            .transact_items(self.mark_revoked(key::owners_api_key(owner, key_id), now)?)
+            .transact_items(TransactWriteItem::builder().update(count).build())
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(true),
+            // Somebody else revoked it between the reading and the writing.
+            Err(error) if condition_failed(&error, 0) => Ok(true),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    fn put_new(&self, item: super::Item) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(Error::internal)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn mark_revoked(&self, key: key::Key, now: Timestamp) -> Result<TransactWriteItem, Error> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key.into_item()))
+            .update_expression("SET revoked_at = :now")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(revoked_at)")
+            .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
+            .build()
+            .map_err(Error::internal)?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+/// At most 36 characters (DynamoDB API, `ClientRequestToken`).
+fn client_token(id: &str) -> String {
+    id.chars().take(36).collect()
+}
+
+/// Whether the transaction was cancelled because the condition of its `index`-th item did not hold.
+fn condition_failed<R>(error: &SdkError<TransactWriteItemsError, R>, index: usize) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return false;
+    };
+    cancelled
+        .cancellation_reasons()
+        .get(index)
+        .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
+}

@@ -1,0 +1,88 @@
+//! Every key of the table, in one place.
+//!
+//! | item | `pk` | `sk` |
+//! |---|---|---|
+//! | API key, by its digest | `KEY#<sha-256>` | `KEY` |
+//! | API key, in its owner's list | `OWNER#<subject>` | `KEY#<key id>` |
+//! | number of an owner's keys | `OWNER#<subject>` | `KEYS` |
+//! | service account | `CLIENT` | `<client id>` |
+//! | usage row | `USAGE#<subject>` | `<start, RFC 3339>#<request id>` |
+//! | file | `FILES#<subject>` | `<file id>` |
+//!
+//! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::Item;
+use crate::clock::rfc3339_millis;
+use crate::principal::Subject;
+use crate::secret::SecretDigest;
+
+/// The partition key's attribute.
+pub(super) const PARTITION: &str = "pk";
+/// The sort key's attribute.
+pub(super) const SORT: &str = "sk";
+/// What the sort keys of an owner's API keys begin with.
+pub(super) const KEY_PREFIX: &str = "KEY#";
+
+/// A whole primary key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    partition: String,
+    sort: String,
+}
+
+impl Key {
+    pub(super) fn new(partition: &str, sort: &str) -> Self {
+        Self {
+            partition: partition.to_owned(),
+            sort: sort.to_owned(),
+        }
+    }
+
+    pub(super) fn into_item(self) -> Item {
+        Item::from([
+            (PARTITION.to_owned(), AttributeValue::S(self.partition)),
+            (SORT.to_owned(), AttributeValue::S(self.sort)),
+        ])
+    }
+}
+
+pub(super) fn api_key(digest: &SecretDigest) -> Key {
+    Key::new(&format!("KEY#{}", digest.as_str()), "KEY")
+}
+
+pub(super) fn owner(subject: &Subject) -> String {
+    format!("OWNER#{subject}")
+}
+
+pub(super) fn owners_api_key(subject: &Subject, key_id: &str) -> Key {
+    Key::new(&owner(subject), &format!("{KEY_PREFIX}{key_id}"))
+}
+
+pub(super) fn owners_key_count(subject: &Subject) -> Key {
+    Key::new(&owner(subject), "KEYS")
+}
+
+pub(super) const CLIENTS: &str = "CLIENT";
+
+pub(super) fn client(client_id: &str) -> Key {
+    Key::new(CLIENTS, client_id)
+}
+
+pub(super) fn usage(subject: &Subject) -> String {
+    format!("USAGE#{subject}")
+}
+
+pub(super) fn usage_row(subject: &Subject, started_at: Timestamp, request_id: &str) -> Key {
+    Key::new(&usage(subject), &format!("{}#{request_id}", rfc3339_millis(started_at)))
+}
+
+pub(super) fn files(subject: &Subject) -> String {
+    format!("FILES#{subject}")
+}
+
+pub(super) fn file(subject: &Subject, file_id: &str) -> Key {
+    Key::new(&files(subject), file_id)
+}

@@ -1,0 +1,210 @@
+//! The table. Every key string is made in `key`, a file per aggregate holds its items and what can be done to them, and
+//! a condition that fails is an outcome, not an error. No request's path scans.
+
+mod api_keys;
+mod clients;
+mod files;
+mod key;
+mod usage;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+
+pub use api_keys::{ApiKey, KeyCreation};
+pub use clients::ServiceClient;
+pub use files::StoredFile;
+pub use usage::UsageRow;
+
+/// An item as DynamoDB holds it.
+type Item = HashMap<String, AttributeValue>;
+
+/// The table and its client.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+/// One page of a list, and where the next one begins.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// In the list's order.
+    pub items: Vec<T>,
+    /// To be handed back for the next page; none at the end.
+    pub next_cursor: Option<Cursor>,
+}
+
+/// A place in a list. It is opaque to callers. It holds a sort key alone: the partition always comes from the caller's
+/// identity, so a forged cursor shows nothing of another's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// The text for the caller.
+    pub fn encode(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(&self.0)
+    }
+
+    /// Reads what [`Cursor::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::InvalidRequest`] for anything else.
+    pub fn decode(text: &str) -> Result<Self, Error> {
+        let wrong = || Error::invalid("The cursor is not one of ours.");
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
+        let key = String::from_utf8(bytes).map_err(|_| wrong())?;
+        let fits = (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(key)) } else { Err(wrong()) }
+    }
+}
+
+impl Store {
+    /// The table of this name.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Asks whether the table answers, for health.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn check(&self) -> Result<(), Error> {
+        self.client
+            .describe_table()
+            .table_name(&self.table)
+            .send()
+            .await
+            .map(drop)
+            .map_err(unavailable)
+    }
+
+    /// Reads one item, as it is after every write that was answered before.
+    async fn read<T: DeserializeOwned>(&self, key: key::Key) -> Result<Option<T>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into_item()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        answer
+            .item
+            .map(|item| serde_dynamo::from_item(item).map_err(Error::internal))
+            .transpose()
+    }
+
+    /// Writes an item that is not there yet. `false`: it was there, and stays as it was.
+    async fn insert(&self, item: Item) -> Result<bool, Error> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(error))
+                if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// Reads a page of a partition.
+    async fn list<T: DeserializeOwned>(&self, list: List<'_>) -> Result<Page<T>, Error> {
+        let start = list
+            .after
+            .map(|cursor| key::Key::new(&list.partition, &cursor.0).into_item());
+        let mut values = Item::from([(":pk".to_owned(), AttributeValue::S(list.partition.clone()))]);
+        let mut condition = "pk = :pk".to_owned();
+        if let Some(prefix) = list.prefix {
+            condition.push_str(" AND begins_with(sk, :prefix)");
+            values.insert(":prefix".to_owned(), AttributeValue::S(prefix.to_owned()));
+        }
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression(condition)
+            .set_expression_attribute_values(Some(values))
+            .scan_index_forward(!list.newest_first)
+            .consistent_read(true)
+            .limit(i32::try_from(list.limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let next_cursor = answer.last_evaluated_key.as_ref().and_then(sort_key).map(Cursor);
+        let items = answer.items.unwrap_or_default();
+        Ok(Page {
+            items: serde_dynamo::from_items(items).map_err(Error::internal)?,
+            next_cursor,
+        })
+    }
+}
+
+/// What part of a partition to read.
+struct List<'a> {
+    partition: String,
+    prefix: Option<&'a str>,
+    newest_first: bool,
+    limit: usize,
+    after: Option<&'a Cursor>,
+}
+
+fn sort_key(key: &Item) -> Option<String> {
+    key.get(key::SORT).and_then(|value| value.as_s().ok()).cloned()
+}
+
+/// An item of `value` under `key`. `version` names the form of the value, for whoever reads it in later years.
+fn item(key: key::Key, version: u32, value: impl Serialize) -> Result<Item, Error> {
+    let mut item: Item = serde_dynamo::to_item(value).map_err(Error::internal)?;
+    item.extend(key.into_item());
+    item.insert("v".to_owned(), AttributeValue::N(version.to_string()));
+    Ok(item)
+}
+
+fn unavailable<E, R>(error: SdkError<E, R>) -> Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    Error::unavailable(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_text_and_no_other_text_is_one() {
+        let cursor = Cursor("2026-01-01T00:00:00.000Z#r".into());
+        assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
+        for bad in [
+            "",
+            "!",
+            "e30=",
+            "\u{e9}",
+            &BASE64_URL_SAFE_NO_PAD.encode("a b"),
+            &BASE64_URL_SAFE_NO_PAD.encode([0xff]),
+        ] {
+            assert!(Cursor::decode(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Errors in the caller's dialect: one table turns kind × dialect into status, code and headers.
+
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::error::{Error, Kind};
+
+/// Whose language a route speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// The Messages API: `{"type":"error","error":{"type","message"},"request_id"}`.
+    Anthropic,
+    /// Bedrock Runtime: `{"message"}` and the header `x-amzn-ErrorType`.
+    Bedrock,
+    /// RFC 6749, section 5.2: `{"error","error_description"}`.
+    OAuth,
+    /// RFC 9457: `application/problem+json`.
+    Problem,
+}
+
+impl Dialect {
+    /// Every dialect, for tables and tests.
+    pub const ALL: [Self; 4] = [Self::Anthropic, Self::Bedrock, Self::OAuth, Self::Problem];
+
+    /// The name in usage rows and metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::Bedrock => "bedrock",
+            Self::OAuth => "oauth",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// The header by which AWS SDKs tell errors apart.
+pub const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// An answer that reports an error: status, headers and JSON body.
+#[derive(Debug)]
+pub struct ErrorAnswer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// Content type, retry and challenge headers.
+    pub headers: HeaderMap,
+    /// The JSON text.
+    pub body: String,
+}
+
+/// Status and code of a kind in a dialect. This is the table that `docs/errors.md` is a snapshot of.
+pub const fn status_and_code(kind: Kind, dialect: Dialect) -> (u16, &'static str) {
+    match dialect {
+        Dialect::Anthropic => anthropic(kind),
+        Dialect::Bedrock => bedrock(kind),
+        Dialect::OAuth => oauth(kind),
+        Dialect::Problem => problem(kind),
+    }
+}
+
+const fn anthropic(kind: Kind) -> (u16, &'static str) {
+    match kind {
+        Kind::InvalidRequest | Kind::InvalidScope | Kind::UnsupportedGrantType => (400, "invalid_request_error"),
+        Kind::Unauthenticated => (401, "authentication_error"),
+        Kind::BudgetExhausted => (402, "billing_error"),
+        Kind::Denied => (403, "permission_error"),
+        Kind::NotFound => (404, "not_found_error"),
+        Kind::MethodNotAllowed => (405, "invalid_request_error"),
+        Kind::Conflict => (409, "invalid_request_error"),
+        Kind::TooLarge => (413, "request_too_large"),
+        Kind::UnsupportedMedia => (415, "invalid_request_error"),
+        Kind::RateLimited | Kind::UpstreamThrottled => (429, "rate_limit_error"),
+        Kind::ModelFailed | Kind::Internal => (500, "api_error"),
+        Kind::UpstreamUnavailable | Kind::Unavailable => (503, "overloaded_error"),
+        Kind::UpstreamTimeout => (504, "timeout_error"),
+    }
+}
+
+const fn bedrock(kind: Kind) -> (u16, &'static str) {
+    match kind {
+        Kind::InvalidRequest
+        | Kind::InvalidScope
+        | Kind::UnsupportedGrantType
+        | Kind::Conflict
+        | Kind::TooLarge
+        | Kind::UnsupportedMedia
+        | Kind::MethodNotAllowed => (
+            match kind {
+                Kind::TooLarge => 413,
+                Kind::UnsupportedMedia => 415,
+                Kind::MethodNotAllowed => 405,
+                _ => 400,
+            },
+            match kind {
+                Kind::Conflict => "ConflictException",
+                _ => "ValidationException",
+            },
+        ),
+        Kind::Unauthenticated => (403, "UnrecognizedClientException"),
+        Kind::Denied => (403, "AccessDeniedException"),
+        Kind::NotFound => (404, "ResourceNotFoundException"),
+        Kind::BudgetExhausted => (400, "ServiceQuotaExceededException"),
+        Kind::RateLimited | Kind::UpstreamThrottled => (429, "ThrottlingException"),
+        Kind::ModelFailed => (424, "ModelErrorException"),
+        Kind::Internal => (500, "InternalServerException"),
+        Kind::UpstreamUnavailable | Kind::Unavailable => (503, "ServiceUnavailableException"),
+        Kind::UpstreamTimeout => (408, "ModelTimeoutException"),
+    }
+}
+
+const fn oauth(kind: Kind) -> (u16, &'static str) {
+    match kind {
+        Kind::InvalidRequest | Kind::NotFound | Kind::Conflict => (400, "invalid_request"),
+        Kind::InvalidScope => (400, "invalid_scope"),
+        Kind::UnsupportedGrantType => (400, "unsupported_grant_type"),
+        Kind::Unauthenticated => (401, "invalid_client"),
+        Kind::Denied | Kind::BudgetExhausted => (400, "unauthorized_client"),
+        Kind::MethodNotAllowed => (405, "invalid_request"),
+        Kind::TooLarge => (413, "invalid_request"),
+        Kind::UnsupportedMedia => (415, "invalid_request"),
+        Kind::RateLimited => (429, "slow_down"),
+        Kind::Internal | Kind::ModelFailed => (500, "server_error"),
+        Kind::Unavailable | Kind::UpstreamThrottled | Kind::UpstreamUnavailable | Kind::UpstreamTimeout => {
+            (503, "temporarily_unavailable")
+        }
+    }
+}
+
+const fn problem(kind: Kind) -> (u16, &'static str) {
+    let status = match kind {
+        Kind::InvalidRequest | Kind::InvalidScope | Kind::UnsupportedGrantType => 400,
+        Kind::Unauthenticated => 401,
+        Kind::BudgetExhausted => 402,
+        Kind::Denied => 403,
+        Kind::NotFound => 404,
+        Kind::MethodNotAllowed => 405,
+        Kind::Conflict => 409,
+        Kind::TooLarge => 413,
+        Kind::UnsupportedMedia => 415,
+        Kind::RateLimited | Kind::UpstreamThrottled => 429,
+        Kind::Internal => 500,
+        Kind::ModelFailed => 502,
+        Kind::UpstreamUnavailable | Kind::Unavailable => 503,
+        Kind::UpstreamTimeout => 504,
+    };
+    (status, kind.label())
+}
+
+/// The answer that tells `error` to a caller of `dialect`.
+pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer {
+    let (status, code) = status_and_code(error.kind, dialect);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut headers = HeaderMap::new();
+    let content_type = if dialect == Dialect::Problem {
+        "application/problem+json"
+    } else {
+        "application/json"
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if dialect == Dialect::Bedrock {
+        headers.insert(AMZN_ERROR_TYPE, HeaderValue::from_static(code));
+    }
+    if let Some(seconds) = error.retry_after_seconds {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if dialect != Dialect::OAuth
+        && let Some(challenge) = challenge(error)
+    {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    ErrorAnswer {
+        status,
+        headers,
+        body: body(error, dialect, status, code, request_id),
+    }
+}
+
+fn body(error: &Error, dialect: Dialect, status: StatusCode, code: &str, request_id: &str) -> String {
+    let message = &*error.message;
+    match dialect {
+        Dialect::Anthropic => anthropic_body(code, message, request_id),
+        Dialect::Bedrock => json!({"message": message}).to_string(),
+        Dialect::OAuth => json!({"error": code, "error_description": message}).to_string(),
+        Dialect::Problem => json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or("Error"),
+            "status": status.as_u16(),
+            "code": code,
+            "detail": message,
+            "request_id": request_id,
+        })
+        .to_string(),
+    }
+}
+
+/// `{"type":"error",…}`, as an answer's body and as the data of an `error` event.
+pub fn anthropic_body(code: &str, message: &str, request_id: &str) -> String {
+    json!({"type": "error", "error": {"type": code, "message": message}, "request_id": request_id}).to_string()
+}
+
+/// The challenge of RFC 6750, section 3: with an error code only where a credential was shown.
+fn challenge(error: &Error) -> Option<HeaderValue> {
+    let text = match (error.kind, error.missing_scope) {
+        (Kind::Unauthenticated, _) => r#"Bearer realm="tollgate", error="invalid_token""#.to_owned(),
+        (Kind::Denied, Some(scope)) => {
+            format!(
+                r#"Bearer realm="tollgate", error="insufficient_scope", scope="{}""#,
+                scope.name()
+            )
+        }
+        _ => return None,
+    };
+    HeaderValue::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A-35: the whole table, as it also stands in `docs/errors.md`.
+    #[test]
+    fn the_error_table_is_the_one_in_the_documents() {
+        let mut table = String::from("| kind | Anthropic | Bedrock | OAuth | problem+json |\n|---|---|---|---|---|\n");
+        for kind in Kind::ALL {
+            table.push_str(&format!("| `{}` |", kind.label()));
+            for dialect in Dialect::ALL {
+                let (status, code) = status_and_code(kind, dialect);
+                table.push_str(&format!(" {status} `{code}` |"));
+            }
+            table.push('\n');
+        }
+        let documented = include_str!("../../../docs/errors.md");
+        assert!(
+            documented.contains(&table),
+            "docs/errors.md should hold this table:\n{table}"
+        );
+    }
+
+    #[test]
+    fn every_dialect_has_its_own_body() {
+        let error = Error::unavailable("the table is down");
+        let texts: Vec<_> = Dialect::ALL.map(|dialect| answer(&error, dialect, "r-1").body).into();
+        assert_eq!(
+            texts[0],
+            r#"{"error":{"message":"The gateway is not able to serve this right now.","type":"overloaded_error"},"request_id":"r-1","type":"error"}"#
+        );
+        assert_eq!(
+            texts[1],
+            r#"{"message":"The gateway is not able to serve this right now."}"#
+        );
+        assert!(texts[2].contains(r#""error":"temporarily_unavailable""#));
+        assert!(texts[3].contains(r#""status":503"#));
+        for text in texts {
+            assert!(
+                !text.contains("the table is down"),
+                "the cause is for the log alone: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn retry_and_challenge_headers_are_there_when_they_help() {
+        let down = answer(&Error::unavailable("x"), Dialect::Bedrock, "r");
+        assert_eq!(down.headers[header::RETRY_AFTER], "5");
+        assert_eq!(down.headers[AMZN_ERROR_TYPE], "ServiceUnavailableException");
+        let denied = answer(
+            &Error::insufficient_scope(crate::scope::Scope::Admin),
+            Dialect::Problem,
+            "r",
+        );
+        assert_eq!(
+            denied.headers[header::WWW_AUTHENTICATE],
+            r#"Bearer realm="tollgate", error="insufficient_scope", scope="admin""#
+        );
+        let bad = answer(&Error::invalid("x"), Dialect::Anthropic, "r");
+        assert!(!bad.headers.contains_key(header::RETRY_AFTER) && !bad.headers.contains_key(header::WWW_AUTHENTICATE));
+    }
+}

@@ -1,0 +1,9 @@
+//! What stands on the wire: the bodies of callers and of Bedrock, event-stream frames, server-sent events, and the error
+//! bodies of every dialect.
+
+pub mod anthropic;
+pub mod bedrock;
+pub mod dialect;
+pub mod frames;
+pub mod json;
+pub mod sse;

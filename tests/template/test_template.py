@@ -1,0 +1,294 @@
+"""What must hold of the template, checked on what SAM makes of it. `python -m unittest discover -s tests/template`"""
+
+import graphlib
+import json
+import re
+import unittest
+
+from transformed import ROOT, functions_by_binary, operations, references, resources, role_statements, source, transformed
+
+MODEL_ROUTES = {
+    ("POST", "/bedrock/model/{id}/invoke"),
+    ("POST", "/bedrock/model/{id}/invoke-with-response-stream"),
+    ("POST", "/anthropic/v1/messages"),
+}
+OPEN_ROUTES = {
+    ("POST", "/oauth/token"),
+    ("POST", "/api/v1/auth/token"),
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/.well-known/oauth-authorization-server"),
+    ("GET", "/health"),
+}
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+ACTIONS = {
+    "token": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
+    "authorizer": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
+    "invoke": LOGS | {"dynamodb:PutItem", "bedrock:InvokeModel"},
+    "stream": LOGS | {"dynamodb:PutItem", "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"},
+    "upload": LOGS
+    | {f"dynamodb:{it}" for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
+    | {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
+    "admin": LOGS
+    | {
+        f"dynamodb:{it}"
+        for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "ConditionCheckItem", "DescribeTable")
+    },
+}
+EVERY_FUNCTION = {"AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "TOLLGATE_LOG", "TOLLGATE_TABLE"}
+TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
+ENVIRONMENT = {
+    "token": EVERY_FUNCTION | TOKENS,
+    "authorizer": EVERY_FUNCTION | TOKENS,
+    "invoke": EVERY_FUNCTION,
+    "stream": EVERY_FUNCTION | {"TOLLGATE_SSE_PING_SECONDS"},
+    "upload": EVERY_FUNCTION | {"TOLLGATE_BUCKET"},
+    "admin": EVERY_FUNCTION | {"TOLLGATE_API_KEYS_PER_OWNER"},
+}
+# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored.
+BILLED_BY_USE = {
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::RestApi",
+    "AWS::ApiGateway::Stage",
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+    "AWS::SecretsManager::Secret",
+}
+
+
+class Routes(unittest.TestCase):
+    def test_model_routes_stream_and_no_other_route_does(self):
+        streaming = set()
+        for route, operation in operations().items():
+            integration = operation["x-amazon-apigateway-integration"]
+            uri = integration["uri"]["Fn::Sub"]
+            if integration.get("responseTransferMode") == "STREAM":
+                self.assertRegex(uri, r":lambda:path/2021-11-15/functions/.*/response-streaming-invocations$", route)
+                streaming.add(route)
+            else:
+                self.assertRegex(uri, r":lambda:path/2015-03-31/functions/.*/invocations$", route)
+            self.assertEqual(integration["type"], "aws_proxy", route)
+        self.assertEqual(streaming, MODEL_ROUTES)
+
+    def test_every_route_but_the_open_ones_is_behind_the_authorizer(self):
+        unguarded = {route for route, it in operations().items() if it["security"] != [{"Authorizer": []}]}
+        self.assertEqual(unguarded, OPEN_ROUTES)
+        for route in OPEN_ROUTES:
+            self.assertEqual(operations()[route]["security"], [{"NONE": []}], route)
+
+    def test_every_event_of_a_function_is_a_route(self):
+        events = set()
+        for resource in source()["Resources"].values():
+            for event in resource.get("Properties", {}).get("Events", {}).values():
+                properties = event["Properties"]
+                self.assertEqual((event["Type"], properties["RestApiId"]), ("Api", {"Ref": "Gateway"}))
+                events.add((properties["Method"].upper(), properties["Path"]))
+        self.assertEqual(set(operations()), events)
+
+    def test_there_is_one_stage(self):
+        self.assertEqual(len(resources("AWS::ApiGateway::Stage")), 1)
+
+    def test_request_bodies_of_every_type_stay_bytes(self):
+        (api,) = resources("AWS::ApiGateway::RestApi").values()
+        self.assertEqual(api["Body"]["x-amazon-apigateway-binary-media-types"], ["*/*"])
+
+
+class Authorizer(unittest.TestCase):
+    def test_it_sees_the_whole_request_and_its_answers_are_not_cached(self):
+        (api,) = resources("AWS::ApiGateway::RestApi").values()
+        scheme = api["Body"]["components"]["securitySchemes"]["Authorizer"]
+        authorizer = scheme["x-amazon-apigateway-authorizer"]
+        self.assertEqual(authorizer["type"], "request")
+        self.assertEqual(authorizer["authorizerResultTtlInSeconds"], 0)
+        self.assertNotIn("identitySource", authorizer)
+
+
+class GatewayResponses(unittest.TestCase):
+    STATUS = {
+        "UNAUTHORIZED": "401",
+        "ACCESS_DENIED": "403",
+        "MISSING_AUTHENTICATION_TOKEN": "404",
+        "INVALID_SIGNATURE": "404",
+        "AUTHORIZER_FAILURE": "503",
+        "AUTHORIZER_CONFIGURATION_ERROR": "503",
+        "REQUEST_TOO_LARGE": "413",
+        "THROTTLED": "429",
+        "INTEGRATION_FAILURE": "502",
+        "INTEGRATION_TIMEOUT": "504",
+        "DEFAULT_4XX": None,
+        "DEFAULT_5XX": None,
+    }
+
+    def setUp(self):
+        (api,) = resources("AWS::ApiGateway::RestApi").values()
+        self.responses = api["Body"]["x-amazon-apigateway-gateway-responses"]
+
+    def header(self, response, name):
+        value = self.responses[response]["responseParameters"].get(f"gatewayresponse.header.{name}")
+        # API Gateway takes a value in single quotes as it is, and anything else as an expression.
+        return value and re.fullmatch(r"'([^']*)'", value)[1]
+
+    def test_status_codes(self):
+        self.assertEqual({name: it.get("statusCode") for name, it in self.responses.items()}, self.STATUS)
+
+    def test_one_body_serves_every_client(self):
+        for name, response in self.responses.items():
+            with self.subTest(name):
+                (template,) = response["responseTemplates"].values()
+                filled = template.replace("$context.requestId", "id").replace("$context.error.messageString", '"text"')
+                self.assertNotIn("$", filled)
+                body = json.loads(filled)
+                self.assertEqual(body["type"], "error")
+                self.assertRegex(body["error"]["type"], "^[a-z_]+$")
+                self.assertTrue(body["error"]["message"])
+                self.assertEqual(body["error"]["message"], body["message"])
+                self.assertEqual(body["request_id"], "id")
+                self.assertRegex(self.header(name, "x-amzn-ErrorType"), "Exception$")
+
+    def test_unauthenticated_callers_are_challenged(self):
+        self.assertEqual(self.header("UNAUTHORIZED", "WWW-Authenticate"), 'Bearer realm="tollgate"')
+
+    def test_what_a_retry_may_cure_says_when(self):
+        retried = {name for name in self.responses if self.header(name, "Retry-After")}
+        self.assertEqual(retried, {"AUTHORIZER_FAILURE", "AUTHORIZER_CONFIGURATION_ERROR", "THROTTLED"})
+
+
+class Functions(unittest.TestCase):
+    def test_each_binary_is_a_crate_of_the_workspace(self):
+        crates = {it.parent.name for it in ROOT.glob("functions/*/Cargo.toml")}
+        self.assertEqual(set(functions_by_binary()), crates)
+
+    def test_each_has_the_environment_it_needs_and_no_more(self):
+        found = {name: set(it["Environment"]["Variables"]) for name, it in functions_by_binary().items()}
+        self.assertEqual(found, ENVIRONMENT)
+
+    def test_model_functions_run_15_minutes_and_the_others_no_longer_than_api_gateway_waits(self):
+        for name, function in functions_by_binary().items():
+            with self.subTest(name):
+                if name in ("invoke", "stream"):
+                    self.assertEqual(function["Timeout"], 900)
+                else:
+                    self.assertLessEqual(function["Timeout"], 29)
+
+    def test_each_keeps_its_logs_for_a_time_that_is_chosen(self):
+        for name, function in functions_by_binary().items():
+            group = resources("AWS::Logs::LogGroup")[function["LoggingConfig"]["LogGroup"]["Ref"]]
+            self.assertEqual(group["RetentionInDays"], {"Ref": "LogRetentionDays"}, name)
+
+
+class Roles(unittest.TestCase):
+    def test_each_function_has_its_own_and_nothing_else_has_one(self):
+        used = [it["Role"]["Fn::GetAtt"][0] for it in functions_by_binary().values()]
+        self.assertEqual(sorted(used), sorted(resources("AWS::IAM::Role")))
+
+    def test_only_lambda_can_take_one_on_and_it_has_no_policy_but_those_written_out(self):
+        for name, role in resources("AWS::IAM::Role").items():
+            (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+            self.assertEqual(statement["Principal"], {"Service": "lambda.amazonaws.com"}, name)
+            self.assertNotIn("ManagedPolicyArns", role)
+
+    def test_each_allows_exactly_the_actions_its_function_takes(self):
+        found = {}
+        for name, function in functions_by_binary().items():
+            statements = role_statements(function)
+            self.assertEqual({it["Effect"] for it in statements}, {"Allow"})
+            found[name] = {action for statement in statements for action in statement["Action"]}
+        self.assertEqual(found, ACTIONS)
+
+    def test_each_names_its_resources(self):
+        models = {
+            "arn:${AWS::Partition}:bedrock:*::foundation-model/anthropic.*",
+            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/*anthropic.*",
+        }
+        for name, function in functions_by_binary().items():
+            logs = function["LoggingConfig"]["LogGroup"]["Ref"]
+            allowed = {
+                "logs": [{"Fn::GetAtt": [logs, "Arn"]}],
+                "dynamodb": [{"Fn::GetAtt": ["Table", "Arn"]}],
+                "secretsmanager": [{"Ref": "SigningSecret"}],
+                "s3": [{"Fn::Sub": "${Bucket.Arn}/*"}],
+                "bedrock": [{"Fn::Sub": model} for model in sorted(models)],
+            }
+            for statement in role_statements(function):
+                (service,) = {action.split(":")[0] for action in statement["Action"]}
+                resource = statement["Resource"]
+                named = resource if isinstance(resource, list) else [resource]
+                self.assertEqual(sorted(named, key=str), sorted(allowed[service], key=str), (name, service))
+
+
+class Storage(unittest.TestCase):
+    def test_what_holds_data_outlives_the_stack(self):
+        for name in ("Table", "Bucket"):
+            resource = transformed()["Resources"][name]
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"), name)
+
+    def test_the_bucket_is_private_encrypted_and_speaks_tls_only(self):
+        bucket = resources("AWS::S3::Bucket")["Bucket"]
+        self.assertEqual(set(bucket["PublicAccessBlockConfiguration"].values()), {True})
+        self.assertEqual(len(bucket["PublicAccessBlockConfiguration"]), 4)
+        self.assertTrue(bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"])
+        (statement,) = resources("AWS::S3::BucketPolicy")["BucketPolicy"]["PolicyDocument"]["Statement"]
+        self.assertEqual((statement["Effect"], statement["Principal"], statement["Action"]), ("Deny", "*", "s3:*"))
+        self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+
+    def test_the_table_is_on_demand_with_time_to_live_and_recovery(self):
+        table = resources("AWS::DynamoDB::Table")["Table"]
+        self.assertEqual(table["BillingMode"], "PAY_PER_REQUEST")
+        self.assertEqual(table["TimeToLiveSpecification"], {"AttributeName": "expires_at", "Enabled": True})
+        recovery = table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        self.assertEqual(recovery, {"Ref": "PointInTimeRecovery"})
+
+    def test_the_signing_seed_is_made_by_the_deployment_itself(self):
+        (secret,) = resources("AWS::SecretsManager::Secret").values()
+        generate = secret["GenerateSecretString"]
+        self.assertEqual(json.loads(generate["SecretStringTemplate"]), {"alg": "EdDSA"})
+        self.assertEqual((generate["GenerateStringKey"], generate["PasswordLength"]), ("seed", 64))
+
+
+class Template(unittest.TestCase):
+    def test_nothing_in_it_is_billed_by_the_hour(self):
+        self.assertLessEqual({it["Type"] for it in transformed()["Resources"].values()}, BILLED_BY_USE)
+
+    def test_nothing_in_it_depends_on_itself(self):
+        every = transformed()["Resources"]
+        graph = {name: references(resource) & set(every) for name, resource in every.items()}
+        graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
+
+    def test_everything_it_refers_to_exists(self):
+        template = transformed()
+        known = set(template["Resources"]) | set(template["Parameters"])
+        unknown = {name for name in references(template) if name not in known and not name.startswith("AWS::")}
+        self.assertEqual(unknown, set())
+
+    def test_every_parameter_is_bounded(self):
+        for name, parameter in source()["Parameters"].items():
+            bounded = {"AllowedValues", "AllowedPattern"} & set(parameter) or {"MinValue", "MaxValue"} <= set(parameter)
+            self.assertTrue(bounded, name)
+
+    def test_every_default_is_allowed(self):
+        for name, parameter in source()["Parameters"].items():
+            if "Default" not in parameter:
+                continue
+            default = parameter["Default"]
+            with self.subTest(name):
+                if "AllowedValues" in parameter:
+                    self.assertIn(default, parameter["AllowedValues"])
+                elif "AllowedPattern" in parameter:
+                    self.assertRegex(default, parameter["AllowedPattern"])
+                else:
+                    self.assertTrue(parameter["MinValue"] <= default <= parameter["MaxValue"])
+
+    def test_an_issuer_is_an_https_url_that_a_path_can_follow(self):
+        pattern = source()["Parameters"]["Issuer"]["AllowedPattern"]
+        for good in ("https://gateway.example", "https://x1.execute-api.us-east-1.amazonaws.com/live", "https://a:8443/b/c"):
+            self.assertRegex(good, pattern)
+        for bad in ("http://gateway.example", "https://gateway.example/", "https://a?b", "https://a#b", "https://", "gateway"):
+            self.assertNotRegex(bad, pattern)
+
+
+if __name__ == "__main__":
+    unittest.main()

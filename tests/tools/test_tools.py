@@ -1,0 +1,227 @@
+"""The programs in tools/, as a developer meets them: started, against a gateway that is made up here."""
+
+import ast
+import http.server
+import importlib.machinery
+import importlib.util
+import json
+import os
+import pathlib
+import shlex
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tools"
+sys.path.insert(0, str(TOOLS))
+import local_stack  # noqa: E402
+
+
+def load(name):
+    """A tool as a module, without running it."""
+    loader = importlib.machinery.SourceFileLoader(name, str(TOOLS / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """Answers one streamed call and one look at the usage rows."""
+
+    protocol_version = "HTTP/1.1"
+    events = ()
+    status = 200
+    record = {
+        "model": "global.anthropic.claude",
+        "usage": {"input_tokens": 12, "output_tokens": 34},
+        "cost_picodollars": 546_000_000,
+    }
+
+    def do_POST(self):
+        self.server.seen.append((self.path, self.headers["authorization"], self.body()))
+        text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in self.events)
+        self.answer(text.encode())
+
+    def do_GET(self):
+        self.server.seen.append((self.path, self.headers["authorization"], None))
+        self.answer(json.dumps({"records": [self.record], "next_cursor": None}).encode())
+
+    def body(self):
+        return json.loads(self.rfile.read(int(self.headers["content-length"])))
+
+    def answer(self, body):
+        self.send_response(self.status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def delta(text):
+    return {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+
+
+class FirstCall(unittest.TestCase):
+    def call(self, events, status=200):
+        handler = type("Handler", (Gateway,), {"events": events, "status": status})
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, tempfile.TemporaryDirectory() as directory:
+            server.seen = []
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            ready = pathlib.Path(directory) / "ready.json"
+            ready.write_text(json.dumps({"gateway": f"http://127.0.0.1:{server.server_port}", "api_key": "key"}))
+            done = subprocess.run([TOOLS / "first_call", ready, "Hello"], capture_output=True, text=True, timeout=30)
+            server.shutdown()
+            return done, server.seen
+
+    def test_it_prints_the_answer_and_what_it_cost(self):
+        done, seen = self.call([{"type": "message_start"}, delta("Good "), delta("day."), {"type": "message_stop"}])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Good day.\n", done.stdout)
+        self.assertIn("global.anthropic.claude: 12 tokens in, 34 out, $0.000546,", done.stdout)
+        self.assertEqual([(path, key) for path, key, _ in seen], [
+            ("/anthropic/v1/messages", "Bearer key"),
+            ("/api/usage/records", "Bearer key"),
+        ])
+        self.assertIs(seen[0][2]["stream"], True)
+
+    def test_an_answer_that_breaks_off_is_a_failure(self):
+        done, _ = self.call([{"type": "message_start"}, delta("Good ")])
+        self.assertEqual((done.returncode, done.stderr), (1, "first_call: the stream ended before the answer did\n"))
+
+    def test_an_error_in_the_stream_is_a_failure(self):
+        done, _ = self.call([delta("Good "), {"type": "error", "error": {"type": "api_error", "message": "broken"}}])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("broken", done.stderr)
+
+    def test_a_refusal_is_shown(self):
+        done, _ = self.call([], status=401)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("POST /anthropic/v1/messages answered 401", done.stderr)
+
+    def test_dollars_are_exact(self):
+        dollars = load("first_call").dollars
+        expected = {0: "$0.00", 1: "$0.000000000001", 546_000_000: "$0.000546", 10**12: "$1.00", 15 * 10**11: "$1.50"}
+        self.assertEqual({picodollars: dollars(picodollars) for picodollars in expected}, expected)
+
+
+class Run(unittest.TestCase):
+    def test_the_lines_to_paste_are_whole_commands_and_whole_programs(self):
+        run = load("run")
+        names = ("gateway", "gateway_tls", "ca", "api_key", "admin_key")
+        text = run.CLIENTS.format(**{name: f"<{name}>" for name in names}, body=run.BODY)
+        blocks = [block for block in text.split("\n\n") if block.startswith("  #")]
+        self.assertEqual(len(blocks), 6)
+        programs = 0
+        for block in blocks:
+            words = shlex.split(block, comments=True)  # raises on a quote that does not end
+            if "-c" in words:
+                ast.parse(words[words.index("-c") + 1])
+                programs += 1
+        self.assertEqual(programs, 2)
+        json.loads(run.BODY)
+
+
+class WithLocal(unittest.TestCase):
+    """With a stand-in for `local`, so that the tool itself is tested."""
+
+    def stand_in(self, script):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = pathlib.Path(directory.name) / "local"
+        path.write_text(f"#!{sys.executable}\nimport json, os, pathlib, signal, sys, time\n{script}")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        self.addCleanup(setattr, local_stack, "binary", local_stack.binary)
+        local_stack.binary = lambda: path
+
+    READY = """
+path = pathlib.Path(sys.argv[sys.argv.index("--ready-file") + 1])
+path.with_suffix(".new").write_text(json.dumps({"pid": os.getpid(), "arguments": sys.argv[1:]}))
+path.with_suffix(".new").rename(path)
+"""
+
+    def test_the_stack_is_ready_within_and_gone_after(self):
+        self.stand_in(self.READY + "signal.pause()")
+        with local_stack.running("--tls") as (process, ready_file, ready):
+            self.assertIn("--tls", ready["arguments"])
+            self.assertEqual(json.loads(ready_file.read_text()), ready)
+            self.assertIsNone(process.poll())
+        self.assertIsNotNone(process.poll())
+        self.assertFalse(ready_file.exists())
+
+    def test_the_stack_is_gone_after_a_failure_within(self):
+        self.stand_in(self.READY + "signal.pause()")
+        with self.assertRaises(ZeroDivisionError):
+            with local_stack.running() as (process, _, _):
+                raise ZeroDivisionError
+        self.assertIsNotNone(process.poll())
+
+    def test_a_stack_that_ends_before_it_is_ready_is_a_failure_at_once(self):
+        self.stand_in("sys.exit(3)")
+        with self.assertRaisesRegex(RuntimeError, "ended with 3"):
+            with local_stack.running():
+                self.fail("it was never ready")
+
+    def test_the_status_of_the_command_is_that_of_the_tool(self):
+        self.stand_in(self.READY + "signal.pause()")
+        main = load("with_local").main
+        check = "import json, os, sys; sys.exit(7 if json.load(open(os.environ['TOLLGATE_READY_FILE'])) else 1)"
+        with open(os.devnull, "w") as null:
+            stderr, sys.stderr = sys.stderr, null
+            self.addCleanup(setattr, sys, "stderr", stderr)
+            self.assertEqual(main(["--tls", sys.executable, "-c", check]), 7)
+
+
+class Check(unittest.TestCase):
+    def run_checks(self, checks, *names):
+        code = (
+            "import importlib.machinery, importlib.util, sys\n"
+            f"loader = importlib.machinery.SourceFileLoader('check', {str(TOOLS / 'check')!r})\n"
+            "check = importlib.util.module_from_spec(importlib.util.spec_from_loader('check', loader))\n"
+            "loader.exec_module(check)\n"
+            f"check.CHECKS = {checks!r}\n"
+            f"check.main({list(names)!r})"
+        )
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+
+    def test_it_stops_at_the_first_failure_and_names_it(self):
+        done = self.run_checks({"good": ["true"], "bad": ["false"], "never": ["echo", "reached"]})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("=== bad FAILED after", done.stderr)
+        self.assertNotIn("reached", done.stdout)
+
+    def test_it_runs_what_is_named_and_refuses_what_is_not_known(self):
+        checks = {"one": ["echo", "first"], "two": ["echo", "second"]}
+        done = self.run_checks(checks, "two")
+        self.assertEqual((done.returncode, "first" in done.stdout, "second" in done.stdout), (0, False, True))
+        self.assertIn("no such check: three", self.run_checks(checks, "three").stderr)
+
+
+class Setup(unittest.TestCase):
+    def test_a_tool_that_is_complete_is_not_installed_again_and_one_that_is_not_is(self):
+        setup = load("setup")
+        installed = []
+        with tempfile.TemporaryDirectory() as directory:
+            setup.LINKS = pathlib.Path(directory)
+            home = setup.LINKS / "tool-1"
+            home.mkdir()
+            (home / "left-over").touch()  # of an installation that broke off
+            for _ in range(2):
+                setup.ensure("tool", home, installed.append)
+            self.assertEqual(installed, [home])
+            self.assertFalse((home / "left-over").exists())
+            self.assertEqual((setup.LINKS / "tool").resolve(), home.resolve())
+
+    def test_other_requirements_are_another_directory(self):
+        setup = load("setup")
+        self.assertNotEqual(setup.key("anthropic==1"), setup.key("anthropic==2"))
+        self.assertEqual(setup.key("anthropic==1"), setup.key("anthropic==1"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -59,7 +59,7 @@ pub(crate) fn options(binaries: &TempDir) -> Options {
         data: None,
         tls: false,
         bedrock: Some("http://127.0.0.1:9".to_owned()),
-        aws_endpoint: Some("http://127.0.0.1:9".to_owned()),
+        aws_endpoint: None,
         lambda: None,
         limits: Limits::default(),
     }

@@ -96,6 +96,7 @@ struct State {
     ledger: ledger::Book,
     cache: Mutex<cache::PromptCache>,
     requests: Mutex<record::Records>,
+    answers: Mutex<record::Answers>,
     faults: Mutex<VecDeque<Directive>>,
     holds: holds::Holds,
 }
@@ -108,6 +109,7 @@ impl State {
             ledger: ledger::Book::default(),
             cache: Mutex::default(),
             requests: Mutex::default(),
+            answers: Mutex::default(),
             faults: Mutex::default(),
             holds: holds::Holds::default(),
         })
@@ -194,6 +196,7 @@ impl State {
     fn reset(&self) {
         self.ledger.clear();
         *lock(&self.requests) = record::Records::default();
+        *lock(&self.answers) = record::Answers::default();
         lock(&self.faults).clear();
         *lock(&self.cache) = cache::PromptCache::default();
         self.holds.reset();

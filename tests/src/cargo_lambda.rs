@@ -27,7 +27,10 @@ pub struct Watch {
 impl Watch {
     /// Starts it for all functions over `backing`, and waits until it listens.
     pub fn start(backing: &Backing) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let mut command = cargo_lambda();
         command
             .args(["watch", "--ignore-changes", "--disable-cors", "--quiet"])
@@ -62,7 +65,9 @@ impl Watch {
         let mut command = cargo_lambda();
         command.args(["invoke", &case.function, "-A", "127.0.0.1", "-P", &port, "--data-file"]);
         command.arg(&case.file);
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() {
             Ok(text(&output.stdout))
@@ -73,7 +78,10 @@ impl Watch {
 
     /// The answer with all that `cargo lambda invoke` does not show: a stream's status and headers, and its bytes.
     pub async fn post(&self, case: &Case) -> Answer {
-        let url = format!("http://{}/2015-03-31/functions/{}/invocations", self.address, case.function);
+        let url = format!(
+            "http://{}/2015-03-31/functions/{}/invocations",
+            self.address, case.function
+        );
         let event = std::fs::read(&case.file).unwrap();
         let response = self.client.post(url).body(event).send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -97,7 +105,11 @@ impl Drop for Watch {
 /// The program that `tools/setup` installs, or else the one on the path.
 fn cargo_lambda() -> Command {
     let installed: PathBuf = root().join(".tools/venv/bin/cargo-lambda");
-    let program = if installed.exists() { installed } else { "cargo-lambda".into() };
+    let program = if installed.exists() {
+        installed
+    } else {
+        "cargo-lambda".into()
+    };
     let mut command = Command::new(program);
     command.arg("lambda").current_dir(root());
     command

@@ -97,6 +97,7 @@ struct State {
     ledger: ledger::Book,
     cache: Mutex<cache::PromptCache>,
     requests: Mutex<record::Records>,
+    answers: Mutex<record::Answers>,
     faults: Mutex<VecDeque<Directive>>,
     holds: holds::Holds,
 }
@@ -109,6 +110,7 @@ impl State {
             ledger: ledger::Book::default(),
             cache: Mutex::default(),
             requests: Mutex::default(),
+            answers: Mutex::default(),
             faults: Mutex::default(),
             holds: holds::Holds::default(),
         })
@@ -195,6 +197,7 @@ impl State {
     fn reset(&self) {
         self.ledger.clear();
         *lock(&self.requests) = record::Records::default();
+        *lock(&self.answers) = record::Answers::default();
         lock(&self.faults).clear();
         *lock(&self.cache) = cache::PromptCache::default();
         self.holds.reset();

@@ -168,3 +168,17 @@ async fn stopping_ends_held_streams_at_once() {
     assert!(output.body.recv().await.is_err());
     assert!(reqwest::get(format!("{url}/_mock/ledger")).await.is_err());
 }
+
+#[tokio::test]
+async fn what_was_sent_can_be_asked_for_to_the_byte() {
+    let mock = start().await.unwrap();
+    let path = format!("/model/{MODEL}/invoke-with-response-stream");
+    let directive = json!({ "text": "some words", "truncate_frame": 4 });
+    let (got, whole) = chunks(raw(&mock, &path, &asking(&directive)).await).await;
+    assert!(!whole);
+    let id = &settled(&mock).await.calls[0].request_id;
+    let sent = reqwest::get(format!("{}/_mock/answers/{id}", mock.url)).await.unwrap();
+    assert_eq!(sent.bytes().await.unwrap(), got.concat());
+    let unknown = reqwest::get(format!("{}/_mock/answers/x", mock.url)).await.unwrap();
+    assert_eq!(unknown.status(), 404);
+}

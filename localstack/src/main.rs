@@ -1,5 +1,6 @@
 //! `local`: the gateway and the AWS it needs, on this machine.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("local: {error}");
+            say(&error.to_string());
             ExitCode::FAILURE
         }
     }
@@ -100,31 +101,27 @@ async fn serve(up: Up) -> Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    eprintln!("local: stopping");
+    say("stopping");
     stack.stop().await;
     Ok(())
 }
 
 fn tell(stack: &Stack, options: &Options, started: Instant) {
     let ready = stack.ready();
-    eprintln!("local: gateway      {}", ready.gateway);
+    say(&format!("gateway      {}", ready.gateway));
     if let (Some(gateway), Some(ca)) = (&ready.gateway_tls, &ready.ca) {
-        eprintln!("local: over TLS     {gateway} (authority: {})", ca.display());
+        say(&format!("over TLS     {gateway} (authority: {})", ca.display()));
     }
-    eprintln!("local: bedrock      {}", ready.bedrock);
-    match (&ready.env_file, &ready.logs) {
-        (Some(file), _) => eprintln!(
-            "local: waiting for  cargo lambda watch --env-file {} at {}",
-            file.display(),
-            ready.lambda
-        ),
-        (None, Some(logs)) => eprintln!("local: logs         {}", logs.display()),
-        (None, None) => {}
+    say(&format!("bedrock      {}", ready.bedrock));
+    if let Some(file) = &ready.env_file {
+        let command = format!("cargo lambda watch --disable-cors --env-file {}", file.display());
+        say(&format!("waiting for  {command} at {}", ready.lambda));
     }
+    say(&format!("logs         {}", ready.logs.display()));
     if let Some(file) = &options.ready_file {
-        eprintln!("local: ready file   {}", file.display());
+        say(&format!("ready file   {}", file.display()));
     }
-    eprintln!("local: ready after  {} ms", started.elapsed().as_millis());
+    say(&format!("ready after  {} ms", started.elapsed().as_millis()));
 }
 
 fn options(up: Up) -> Result<Options> {
@@ -144,6 +141,11 @@ fn options(up: Up) -> Result<Options> {
         lambda: up.lambda,
         limits: Limits::default(),
     })
+}
+
+/// Tells the developer. Nobody listening any more is no reason to end.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "local: {line}");
 }
 
 /// `template.yaml` here or in the nearest folder above.

@@ -38,9 +38,8 @@ pub struct Ready {
     /// The functions' variables, for `cargo lambda watch --env-file`; with `--lambda` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env_file: Option<PathBuf>,
-    /// The folder with the functions' logs; without `--lambda` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub logs: Option<PathBuf>,
+    /// The folder with the gateway's log and, without `--lambda`, the functions'.
+    pub logs: PathBuf,
     /// The process ids of each function.
     pub functions: BTreeMap<String, Vec<u32>>,
 }

@@ -13,7 +13,7 @@ use crate::aws::{self, Endpoints};
 use crate::bedrock;
 use crate::bootstrap::bootstrap;
 use crate::error::{Context, Error, Result};
-use crate::gateway::{Gateway, Limits};
+use crate::gateway::{Gateway, Limits, Log};
 use crate::lambda::{self, Host, Lambda, Watch};
 use crate::net;
 use crate::ready::Ready;
@@ -60,6 +60,7 @@ const TABLE: &str = "Table";
 #[derive(Debug)]
 pub struct Stack {
     ready: Ready,
+    lambda: Lambda,
     host: Option<Host>,
     endpoints: Endpoints,
     mock: Option<bedrock::Mock>,
@@ -75,6 +76,10 @@ impl Stack {
     /// If any part does not start; nothing is left running then.
     pub async fn start(options: &Options) -> Result<Self> {
         let data = Data::open(options.data.as_deref())?;
+        if let Some(file) = &options.ready_file {
+            // What an earlier stack left there would be taken for this one's.
+            let _ = std::fs::remove_file(file);
+        }
         let listener = net::listen(options.port).await?;
         let gateway = net::url(&listener)?;
         let mut values = Values {
@@ -99,6 +104,7 @@ impl Stack {
             .or_else(|| mock.as_ref().map(|mock| mock.url.clone()))
             .unwrap_or_default();
         let mut ready = Ready {
+            logs: data.logs.clone(),
             gateway,
             api_key: keys.api_key,
             admin_key: keys.admin_key,
@@ -109,8 +115,15 @@ impl Stack {
             table: table.to_owned(),
             ..Ready::default()
         };
-        let (lambda, host) = start_lambda(options, &data.path, &template, &mut ready).await?;
-        let gateway = Gateway::new(template.api, lambda, options.authorizer_ttl_seconds, options.limits);
+        let (lambda, host) = start_lambda(options, &data, &template, &mut ready).await?;
+        let log = Log::open(&data.logs.join("gateway.log"))?;
+        let gateway = Gateway::new(
+            template.api,
+            lambda.clone(),
+            options.authorizer_ttl_seconds,
+            options.limits,
+            log,
+        );
         let mut tasks = Vec::new();
         if options.tls {
             tasks.push(serve_tls(options, &data.path, &gateway, &mut ready).await?);
@@ -118,6 +131,7 @@ impl Stack {
         tasks.push(tokio::spawn(gateway.serve(listener)));
         let mut stack = Self {
             ready,
+            lambda,
             host,
             endpoints,
             mock,
@@ -132,6 +146,12 @@ impl Stack {
     #[must_use]
     pub fn ready(&self) -> &Ready {
         &self.ready
+    }
+
+    /// Where the functions run.
+    #[must_use]
+    pub fn lambda(&self) -> &Lambda {
+        &self.lambda
     }
 
     /// Writes the ready file now, and again whenever a process of a function starts or ends.
@@ -166,9 +186,8 @@ impl Stack {
 async fn rewrite(mut ready: Ready, path: PathBuf, mut processes: watch::Receiver<lambda::Processes>) {
     while processes.changed().await.is_ok() {
         ready.functions.clone_from(&processes.borrow_and_update());
-        if let Err(error) = ready.write(&path) {
-            eprintln!("local: {error}");
-        }
+        // The file may be gone with the folder it was in, when whoever wanted it has ended; the next change tries again.
+        let _ = ready.write(&path);
     }
 }
 
@@ -200,7 +219,7 @@ async fn start_bedrock(mocked: bool) -> Result<Option<bedrock::Mock>> {
 
 async fn start_lambda(
     options: &Options,
-    data: &Path,
+    data: &Data,
     template: &Template,
     ready: &mut Ready,
 ) -> Result<(Lambda, Option<Host>)> {
@@ -211,23 +230,21 @@ async fn start_lambda(
         ("SECRETS_MANAGER", &ready.secretsmanager),
     ]);
     if let Some(url) = &options.lambda {
-        let file = data.join("functions.env");
+        let file = data.path.join("functions.env");
         let content = lambda::dotenv(&template.functions, &variables);
         std::fs::write(&file, content).doing(format!("writing {}", file.display()))?;
         ready.env_file = Some(file);
         ready.lambda.clone_from(url);
-        return Ok((Lambda::Watched(Watch::new(url)), None));
+        return Ok((Lambda::Watched(Watch::new(url, &template.functions)?), None));
     }
-    let logs = data.join("logs");
     let options = lambda::Options {
         binaries: options.binaries.clone(),
         launcher: options.launcher.clone(),
-        logs: logs.clone(),
+        logs: data.logs.clone(),
         environments: options.environments,
         variables,
     };
     let host = Host::start(&template.functions, &options).await?;
-    ready.logs = Some(logs);
     ready.lambda = host.url().to_owned();
     Ok((Lambda::Hosted(host.clone()), Some(host)))
 }
@@ -254,6 +271,7 @@ async fn serve_tls(
 #[derive(Debug)]
 struct Data {
     path: PathBuf,
+    logs: PathBuf,
     _lock: File,
     _temporary: Option<tempfile::TempDir>,
 }
@@ -279,8 +297,11 @@ impl Data {
         let lock = File::create(path.join("lock")).doing(format!("locking {}", path.display()))?;
         lock.try_lock()
             .map_err(|_| Error::new(format!("another stack uses {}", path.display())))?;
+        let logs = path.join("logs");
+        std::fs::create_dir_all(&logs).doing(format!("making {}", logs.display()))?;
         Ok(Self {
             path,
+            logs,
             _lock: lock,
             _temporary: temporary,
         })

@@ -62,7 +62,8 @@ pub fn streaming(
 /// What [`serve_buffered`] runs: from an event to an answer in API Gateway's JSON.
 pub fn buffered(
     router: Router,
-) -> impl Service<LambdaEvent<LambdaRequest>, Response = impl serde::Serialize + use<>, Error = Infallible, Future: Send> {
+) -> impl Service<LambdaEvent<LambdaRequest>, Response = impl serde::Serialize + use<>, Error = Infallible, Future: Send>
+{
     ServiceBuilder::new()
         .map_request(sanitised_event)
         .service(Adapter::from(finished(router)))

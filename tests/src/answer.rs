@@ -173,7 +173,10 @@ pub fn frames(mut bytes: Bytes) -> Vec<Value> {
 /// A frame's payload, the chunk's bytes decoded.
 pub fn payload(bytes: &[u8]) -> Value {
     let mut payload: Value = serde_json::from_slice(bytes).expect("a payload of JSON");
-    if let Some(chunk) = payload["bytes"].as_str().map(|text| BASE64_STANDARD.decode(text).unwrap()) {
+    if let Some(chunk) = payload["bytes"]
+        .as_str()
+        .map(|text| BASE64_STANDARD.decode(text).unwrap())
+    {
         payload["bytes"] = serde_json::from_slice(&chunk).expect("a chunk of JSON");
     }
     payload

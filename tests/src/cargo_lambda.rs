@@ -32,7 +32,10 @@ pub struct Watch {
 impl Watch {
     /// Starts it for all functions over `backing`, and waits until it listens.
     pub fn start(backing: &Backing) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let log = backing.data().join("functions.log");
         let mut command = cargo_lambda().into_std();
         command
@@ -86,10 +89,16 @@ impl Watch {
 
     /// The answer with all that `cargo lambda invoke` does not show: a stream's status and headers, and its bytes.
     pub async fn post(&self, case: &Case) -> Answer {
-        let url = format!("http://{}/2015-03-31/functions/{}/invocations", self.address, case.function);
+        let url = format!(
+            "http://{}/2015-03-31/functions/{}/invocations",
+            self.address, case.function
+        );
         let event = std::fs::read(&case.file).unwrap();
         let request = self.client.post(url).timeout(INVOKE_TIMEOUT).body(event);
-        let response = request.send().await.unwrap_or_else(|error| panic!("{error}: {}", self.log()));
+        let response = request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{error}: {}", self.log()));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.unwrap();
         if headers.contains_key("lambda-runtime-function-response-mode") {
@@ -111,7 +120,11 @@ impl Drop for Watch {
 /// The program that `tools/setup` installs, or else the one on the path.
 fn cargo_lambda() -> tokio::process::Command {
     let installed: PathBuf = root().join(".tools/venv/bin/cargo-lambda");
-    let program = if installed.exists() { installed } else { "cargo-lambda".into() };
+    let program = if installed.exists() {
+        installed
+    } else {
+        "cargo-lambda".into()
+    };
     let mut command = tokio::process::Command::new(program);
     command.arg("lambda").current_dir(root());
     command
@@ -155,7 +168,10 @@ fn answer(line: &str, text: &str, streams: bool) -> Value {
 
 /// An error is printed as its type and, behind a cross, its message.
 fn error(text: &str) -> Value {
-    let message = text.lines().find_map(|line| Some(line.split_once("× ")?.1)).unwrap_or(text);
+    let message = text
+        .lines()
+        .find_map(|line| Some(line.split_once("× ")?.1))
+        .unwrap_or(text);
     if message.starts_with("invalid error payload") {
         return json!("invalid error payload");
     }

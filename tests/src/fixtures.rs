@@ -76,10 +76,31 @@ pub async fn plant(store: &Store, objects: &Objects) {
     let user = Scopes::of_a_user;
     key(store, "key_0000fixture", "user:alice", user(), API_KEY, Some(ends_at())).await;
     key(store, "key_0001fixture", "user:alice", user(), REVOKED_KEY, None).await;
-    key(store, "key_0002fixture", "user:alice", user(), EXPIRED_KEY, Some(made_at())).await;
-    key(store, "key_0003fixture", "user:admin", Scopes::of_an_admin(), ADMIN_KEY, None).await;
+    key(
+        store,
+        "key_0002fixture",
+        "user:alice",
+        user(),
+        EXPIRED_KEY,
+        Some(made_at()),
+    )
+    .await;
+    key(
+        store,
+        "key_0003fixture",
+        "user:admin",
+        Scopes::of_an_admin(),
+        ADMIN_KEY,
+        None,
+    )
+    .await;
     let alice = "user:alice".parse().unwrap();
-    assert!(store.revoke_api_key(&alice, "key_0001fixture", made_at()).await.unwrap());
+    assert!(
+        store
+            .revoke_api_key(&alice, "key_0001fixture", made_at())
+            .await
+            .unwrap()
+    );
     client(store, CLIENT_ID).await;
     client(store, ENDED_CLIENT_ID).await;
     assert!(store.revoke_client(ENDED_CLIENT_ID, made_at()).await.unwrap());

@@ -100,9 +100,7 @@ impl Functions {
         let request: AuthorizerRequest = serde_json::from_value(event.clone()).unwrap();
         match self.authorizer.authorize(&request).await {
             Ok(policy) => policy,
-            Err(closed) => {
-                serde_json::to_value(Diagnostic::from(lambda_runtime::Error::from(closed))).unwrap()
-            }
+            Err(closed) => serde_json::to_value(Diagnostic::from(lambda_runtime::Error::from(closed))).unwrap(),
         }
     }
 }

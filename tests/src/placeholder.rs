@@ -65,9 +65,8 @@ fn string(name: &str, text: String) -> Value {
     if let Some((_, placeholder)) = TEXTS.iter().find(|(known, _)| *known == name) {
         return json!(placeholder);
     }
-    let is_id = |(start, length, _): &&(&str, usize, &str)| {
-        text.starts_with(start) && (*length == 0 || text.len() == *length)
-    };
+    let is_id =
+        |(start, length, _): &&(&str, usize, &str)| text.starts_with(start) && (*length == 0 || text.len() == *length);
     if let Some((_, _, placeholder)) = IDS.iter().find(is_id) {
         return json!(placeholder);
     }

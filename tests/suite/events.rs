@@ -35,7 +35,11 @@ fn the_tokens_in_events_are_signed_by_the_fixtures_key() {
     for (name, token) in tokens {
         let case = cases("authorizer").into_iter().find(|case| case.name == name).unwrap();
         let event = case.event();
-        let stated = event["headers"]["Authorization"].as_str().unwrap().strip_prefix("Bearer ").unwrap();
+        let stated = event["headers"]["Authorization"]
+            .as_str()
+            .unwrap()
+            .strip_prefix("Bearer ")
+            .unwrap();
         if is_update() {
             let text = std::fs::read_to_string(&case.file).unwrap().replace(stated, &token);
             std::fs::write(&case.file, text).unwrap();
@@ -85,7 +89,9 @@ async fn every_event_gets_its_golden_answer_through_cargo_lambda_invoke() {
         let (printed, shown) = (printed(&output, streams), shown(&golden, streams));
         if printed != shown {
             let (function, name) = (&case.function, &case.name);
-            differences.push(format!("{function}/{name}: {output:?} is read as\n{printed:#}\nand not\n{shown:#}"));
+            differences.push(format!(
+                "{function}/{name}: {output:?} is read as\n{printed:#}\nand not\n{shown:#}"
+            ));
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));

@@ -30,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<State>> {
     Router::new()
         .route("/ledger", get(ledger).delete(clear_ledger))
         .route("/requests", get(requests).delete(clear_requests))
+        .route("/answers/{request_id}", get(sent))
         .route("/faults", get(faults).post(queue).delete(clear_faults))
         .route("/holds", get(holds))
         .route("/release/{name}", post(release))
@@ -53,6 +54,13 @@ async fn requests(Shared(state): Mock) -> Json<Vec<Recorded>> {
 async fn clear_requests(Shared(state): Mock) -> StatusCode {
     *lock(&state.requests) = Records::default();
     StatusCode::NO_CONTENT
+}
+
+async fn sent(Shared(state): Mock, Path(request_id): Path<String>) -> Response {
+    match lock(&state.answers).sent(&request_id) {
+        Some(bytes) => bytes.into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn faults(Shared(state): Mock) -> Json<Vec<Directive>> {

@@ -53,10 +53,11 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
         return Refusal::new(404, "UnknownOperationException", "unknown operation").into_response(&request_id);
     };
     state.ledger.open(&request_id, &model, operation.name());
-    match accept(&state, operation, &model, &parts, &body) {
-        Ok(accepted) => proceed(state, accepted, &parts.headers, request_id, started).await,
+    let answer = match accept(&state, operation, &model, &parts, &body) {
+        Ok(accepted) => proceed(state.clone(), accepted, &parts.headers, request_id.clone(), started).await,
         Err(refusal) => refuse(&state, refusal, &request_id),
-    }
+    };
+    lock(&state.answers).record(&request_id, answer)
 }
 
 fn refuse(state: &State, refusal: Refusal, request_id: &str) -> Response {
@@ -92,8 +93,9 @@ async fn proceed(
 ) -> Response {
     let delay = accepted.directive.delay_ms;
     if let Some(refusal) = Refusal::asked_for(&accepted.directive) {
-        sleep(delay).await;
+        // Noted before the delay, in which the caller may leave.
         let mut response = refuse(&state, refusal, &request_id);
+        sleep(delay).await;
         add_headers(&mut response, headers, &accepted.directive);
         return response;
     }

@@ -39,6 +39,7 @@ pub use answer::ToolUse;
 pub use directive::{Directive, ExceptionAfter};
 pub use ledger::{CacheCreation, Call, Ledger, Totals, Usage};
 pub use record::Recorded;
+pub use signature::sign;
 
 /// An application inference profile that the mock knows from the start.
 pub const APPLICATION_PROFILE_ARN: &str =
@@ -96,6 +97,7 @@ struct State {
     ledger: ledger::Book,
     cache: Mutex<cache::PromptCache>,
     requests: Mutex<record::Records>,
+    answers: Mutex<record::Answers>,
     faults: Mutex<VecDeque<Directive>>,
     holds: holds::Holds,
 }
@@ -108,6 +110,7 @@ impl State {
             ledger: ledger::Book::default(),
             cache: Mutex::default(),
             requests: Mutex::default(),
+            answers: Mutex::default(),
             faults: Mutex::default(),
             holds: holds::Holds::default(),
         })
@@ -194,6 +197,7 @@ impl State {
     fn reset(&self) {
         self.ledger.clear();
         *lock(&self.requests) = record::Records::default();
+        *lock(&self.answers) = record::Answers::default();
         lock(&self.faults).clear();
         *lock(&self.cache) = cache::PromptCache::default();
         self.holds.reset();

@@ -1,11 +1,18 @@
-//! The requests that arrived, for tests to look at.
+//! The requests that arrived and the answers that left, for tests to look at.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use futures_util::StreamExt as _;
 use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
+use http_body::Body as _;
 use serde::{Serialize, Serializer};
+
+use super::lock;
 
 /// How many are kept.
 const MAX_REQUESTS: usize = 1_000;
@@ -103,5 +110,37 @@ impl Records {
 
     pub(super) fn all(&self) -> Vec<Recorded> {
         self.requests.iter().cloned().collect()
+    }
+}
+
+/// The bodies of the last answers, as far as they were handed to the connection.
+#[derive(Debug, Default)]
+pub(super) struct Answers(VecDeque<(String, Sent)>);
+
+type Sent = Arc<Mutex<Vec<u8>>>;
+
+impl Answers {
+    /// The same answer, with its body written down on its way.
+    pub(super) fn record(&mut self, request_id: &str, mut answer: Response) -> Response {
+        // A body that is written down has lost its length, which whoever gets the answer is to see all the same.
+        if let Some(length) = answer.body().size_hint().exact() {
+            answer.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        }
+        let sent = Sent::default();
+        self.0.push_back((request_id.to_owned(), sent.clone()));
+        self.0.drain(..self.0.len().saturating_sub(MAX_REQUESTS));
+        answer.map(|body| {
+            Body::from_stream(body.into_data_stream().inspect(move |piece| {
+                if let Ok(bytes) = piece {
+                    lock(&sent).extend_from_slice(bytes);
+                }
+            }))
+        })
+    }
+
+    /// The bytes of an answer so far.
+    pub(super) fn sent(&self, request_id: &str) -> Option<Vec<u8>> {
+        let (_, sent) = self.0.iter().rev().find(|(id, _)| id == request_id)?;
+        Some(lock(sent).clone())
     }
 }

@@ -101,10 +101,12 @@ impl Gateway {
         match answer.unwrap_or(Err(Failure::TimedOut {
             seconds: self.limits.buffered.as_secs(),
         })) {
-            Ok(bytes) => read(&bytes).ok_or_else(|| Refusal::of(Kind::AuthorizerConfigurationError)),
+            Ok(bytes) => {
+                read(&bytes).ok_or_else(|| Refusal::of(Kind::AuthorizerConfigurationError).detailed("malformed answer"))
+            }
             // The one message that means the caller and not the authorizer; it is never kept.
             Err(Failure::Function { message, .. }) if message == "Unauthorized" => Err(Refusal::of(Kind::Unauthorized)),
-            Err(_) => Err(Refusal::of(Kind::AuthorizerFailure)),
+            Err(failure) => Err(Refusal::of(Kind::AuthorizerFailure).detailed(failure.to_string())),
         }
     }
 }

@@ -28,13 +28,13 @@ pub(super) async fn integrate(
     let answer = tokio::time::timeout(limits.buffered, answered).await;
     let bytes = answer
         .map_err(|_| Refusal::of(Kind::IntegrationTimeout))?
-        .map_err(|failure| refusal(&failure))?;
+        .map_err(|failure| failed(function, &failure))?;
     let accepted = call
         .header(ACCEPT.as_str())
         .unwrap_or_else(|| "application/json".to_owned());
     let decode = headers::is_binary(&accepted, &api.binary_media_types);
-    let answer = proxy_answer::buffered(&bytes, decode).ok_or_else(|| Refusal::of(Kind::IntegrationFailure))?;
-    Ok(reply(answer.0, full(answer.1)))
+    let (head, body) = proxy_answer::buffered(&bytes, decode).ok_or_else(|| malformed(function))?;
+    Ok(reply(head, full(body)))
 }
 
 /// An event over Lambda's limit (a body of about 4.5 MB in base64) is the client's fault.
@@ -48,8 +48,13 @@ pub(super) fn check_size(event: &Bytes) -> Result<(), Refusal> {
 
 /// What a client is told when a function fails before its answer begins. A function that ran into its own timeout is, to
 /// API Gateway, one that failed.
-pub(super) fn refusal(_failure: &Failure) -> Refusal {
-    Refusal::of(Kind::IntegrationFailure)
+pub(super) fn failed(function: &str, failure: &Failure) -> Refusal {
+    Refusal::of(Kind::IntegrationFailure).detailed(format!("{function}: {failure}"))
+}
+
+/// What a client is told when a function answers in a form that API Gateway does not take.
+pub(super) fn malformed(function: &str) -> Refusal {
+    Refusal::of(Kind::IntegrationFailure).detailed(format!("{function}: malformed Lambda proxy response"))
 }
 
 pub(super) fn reply(head: Head, body: Body) -> Reply {

@@ -6,6 +6,7 @@ mod call;
 mod event;
 mod headers;
 mod integration;
+mod log;
 mod policy;
 mod proxy_answer;
 mod refusal;
@@ -28,9 +29,12 @@ use crate::lambda::{Failure, Lambda};
 use crate::net;
 use crate::template::{Api, IdentitySource};
 
+pub use log::Log;
+
 use call::Call;
 use refusal::{Kind, Refusal};
 use routes::{Match, Routes};
+use streaming::StreamLog;
 
 /// The body of an answer. Its error means that the answer is cut off, and ends the client's connection.
 type Body = UnsyncBoxBody<Bytes, Failure>;
@@ -71,6 +75,7 @@ pub struct Gateway {
     lambda: Lambda,
     cache: authorizer::Cache,
     limits: Limits,
+    log: Log,
 }
 
 /// How a client reached the gateway.
@@ -85,7 +90,13 @@ impl Gateway {
     /// The gateway of an API whose functions are behind `lambda`. `authorizer_ttl_seconds` overrides the template's; with a
     /// time but no identity sources in the template, answers are cached by `Authorization`, because AWS caches by sources only.
     #[must_use]
-    pub fn new(mut api: Api, lambda: Lambda, authorizer_ttl_seconds: Option<u64>, limits: Limits) -> Arc<Self> {
+    pub fn new(
+        mut api: Api,
+        lambda: Lambda,
+        authorizer_ttl_seconds: Option<u64>,
+        limits: Limits,
+        log: Log,
+    ) -> Arc<Self> {
         for authorizer in api.routes.iter_mut().filter_map(|route| route.authorizer.as_mut()) {
             authorizer.ttl_seconds = authorizer_ttl_seconds.unwrap_or(authorizer.ttl_seconds);
             if authorizer.ttl_seconds > 0 && authorizer.identity_sources.is_empty() {
@@ -95,12 +106,14 @@ impl Gateway {
             }
         }
         let routes = Routes::new(&api.routes);
+        let cache = authorizer::Cache::default();
         Arc::new(Self {
             api,
             routes,
             lambda,
-            cache: authorizer::Cache::default(),
+            cache,
             limits,
+            log,
         })
     }
 
@@ -147,11 +160,12 @@ impl Gateway {
         if call.head_bytes() > self.limits.head_bytes {
             return head_too_large(&call, self.limits.head_bytes);
         }
-        let mut reply = match self.route(&mut call, body).await {
-            Ok(reply) => reply,
-            Err(refusal) => refusal.render(&call, &self.api.responses),
+        let (mut reply, problem) = match self.route(&mut call, body).await {
+            Ok(reply) => (reply, None),
+            Err(refusal) => (refusal.render(&call, &self.api.responses), Some(refusal.problem())),
         };
         call.mark(reply.headers_mut());
+        self.log.answered(&call, reply.status().as_u16(), problem.as_deref());
         reply
     }
 
@@ -167,7 +181,11 @@ impl Gateway {
         }
         let event = event::proxy(call, &body, &self.api.binary_media_types);
         if route.streamed {
-            streaming::integrate(&self.lambda, &route.function, event, &self.limits).await
+            let log = StreamLog {
+                log: self.log.clone(),
+                request_id: call.request_id.clone(),
+            };
+            streaming::integrate(&self.lambda, &route.function, event, self.limits, log).await
         } else {
             integration::integrate(&self.lambda, &route.function, event, call, &self.api, &self.limits).await
         }

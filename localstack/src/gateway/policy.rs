@@ -92,7 +92,7 @@ mod tests {
 
     const ARN: &str = "arn:aws:execute-api:us-east-1:1:api/live/GET/api/keys";
 
-    fn verdict(statements: Value) -> Option<Verdict> {
+    fn verdict(statements: &Value) -> Option<Verdict> {
         evaluate(&json!({ "Version": "2012-10-17", "Statement": statements }), ARN)
     }
 
@@ -108,7 +108,7 @@ mod tests {
             "arn:aws:execute-api:*:*:api/live/GET/api/key?",
         ] {
             assert_eq!(
-                verdict(json!([statement("Allow", resource)])),
+                verdict(&json!([statement("Allow", resource)])),
                 Some(Verdict::Allowed),
                 "{resource}"
             );
@@ -119,7 +119,7 @@ mod tests {
             "",
         ] {
             assert_eq!(
-                verdict(json!([statement("Allow", resource)])),
+                verdict(&json!([statement("Allow", resource)])),
                 Some(Verdict::NotAllowed),
                 "{resource}"
             );
@@ -129,27 +129,27 @@ mod tests {
     #[test]
     fn a_denial_wins_wherever_it_stands() {
         let both = json!([statement("Deny", "*/GET/api/*"), statement("Allow", "*")]);
-        assert_eq!(verdict(both), Some(Verdict::Denied));
+        assert_eq!(verdict(&both), Some(Verdict::Denied));
         let both = json!([statement("Allow", "*"), statement("Deny", "*/GET/api/*")]);
-        assert_eq!(verdict(both), Some(Verdict::Denied));
+        assert_eq!(verdict(&both), Some(Verdict::Denied));
         let elsewhere = json!([statement("Allow", "*"), statement("Deny", "*/GET/health")]);
-        assert_eq!(verdict(elsewhere), Some(Verdict::Allowed));
+        assert_eq!(verdict(&elsewhere), Some(Verdict::Allowed));
     }
 
     #[test]
     fn actions_count_and_lists_may_be_single() {
         let other = json!({ "Effect": "Allow", "Action": "s3:*", "Resource": "*" });
-        assert_eq!(verdict(other), Some(Verdict::NotAllowed));
+        assert_eq!(verdict(&other), Some(Verdict::NotAllowed));
         let single = json!({ "Effect": "Allow", "Action": ["Execute-API:*"], "Resource": ["x", "*"] });
-        assert_eq!(verdict(single), Some(Verdict::Allowed));
+        assert_eq!(verdict(&single), Some(Verdict::Allowed));
     }
 
     #[test]
     fn what_is_not_evaluated_is_not_believed() {
         let condition = json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {} });
-        assert_eq!(verdict(condition), None);
+        assert_eq!(verdict(&condition), None);
         assert_eq!(
-            verdict(json!({ "Effect": "Perhaps", "Action": "*", "Resource": "*" })),
+            verdict(&json!({ "Effect": "Perhaps", "Action": "*", "Resource": "*" })),
             None
         );
         assert_eq!(evaluate(&json!({}), ARN), None);

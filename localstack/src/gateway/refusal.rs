@@ -115,6 +115,8 @@ impl Kind {
 pub(super) struct Refusal {
     kind: Kind,
     message: Option<String>,
+    /// What the log says besides.
+    detail: Option<String>,
 }
 
 /// What shapes an answer for which the template says nothing.
@@ -125,6 +127,7 @@ impl Refusal {
         Self {
             kind,
             message: kind.defaults().2.map(str::to_owned),
+            detail: None,
         }
     }
 
@@ -132,7 +135,20 @@ impl Refusal {
         Self {
             kind,
             message: Some(message.into()),
+            detail: None,
         }
+    }
+
+    /// The same, with something for the log that no client is told.
+    pub(super) fn detailed(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// What the log says of it.
+    pub(super) fn problem(&self) -> String {
+        let detail = self.detail.as_ref().map(|detail| format!(": {detail}"));
+        format!("{}{}", self.kind.defaults().0, detail.unwrap_or_default())
     }
 
     #[cfg(test)]

@@ -134,16 +134,16 @@ mod tests {
         Routes::new(&declared.iter().map(route).collect::<Vec<_>>())
     }
 
-    fn found(routes: &Routes, method: Method, path: &str) -> Option<(String, BTreeMap<String, String>)> {
+    fn found(routes: &Routes, method: &Method, path: &str) -> Option<(String, BTreeMap<String, String>)> {
         routes
-            .find(&method, path)
+            .find(method, path)
             .map(|found| (found.route.function.clone(), found.parameters))
     }
 
     #[test]
     fn a_parameter_is_one_raw_segment_decoded_once() {
         let routes = routes(&[("POST", "/model/{id}/invoke")]);
-        let id = |path: &str| found(&routes, Method::POST, path).map(|(_, parameters)| parameters["id"].clone());
+        let id = |path: &str| found(&routes, &Method::POST, path).map(|(_, parameters)| parameters["id"].clone());
         assert_eq!(
             id("/model/arn%3Aaws%2Fprofile%2Fx/invoke").as_deref(),
             Some("arn:aws/profile/x")
@@ -162,13 +162,13 @@ mod tests {
             ("GET", "/files/{id}/content"),
         ]);
         assert_eq!(
-            found(&routes, Method::POST, "/files/upload").unwrap().0,
+            found(&routes, &Method::POST, "/files/upload").unwrap().0,
             "POST /files/upload"
         );
-        assert_eq!(found(&routes, Method::GET, "/files/7").unwrap().0, "GET /files/{id}");
-        assert!(found(&routes, Method::GET, "/files/upload").is_none());
+        assert_eq!(found(&routes, &Method::GET, "/files/7").unwrap().0, "GET /files/{id}");
+        assert!(found(&routes, &Method::GET, "/files/upload").is_none());
         assert_eq!(
-            found(&routes, Method::GET, "/files/upload/content").unwrap().0,
+            found(&routes, &Method::GET, "/files/upload/content").unwrap().0,
             "GET /files/{id}/content"
         );
     }
@@ -176,27 +176,27 @@ mod tests {
     #[test]
     fn a_method_that_is_not_declared_has_no_route() {
         let routes = routes(&[("GET", "/health"), ("ANY", "/any")]);
-        assert!(found(&routes, Method::HEAD, "/health").is_none());
-        assert!(found(&routes, Method::OPTIONS, "/health").is_none());
-        assert!(found(&routes, Method::DELETE, "/any").is_some());
+        assert!(found(&routes, &Method::HEAD, "/health").is_none());
+        assert!(found(&routes, &Method::OPTIONS, "/health").is_none());
+        assert!(found(&routes, &Method::DELETE, "/any").is_some());
     }
 
     #[test]
     fn a_slash_at_the_end_makes_no_difference_and_one_in_between_does() {
         let routes = routes(&[("GET", "/a/b")]);
-        assert!(found(&routes, Method::GET, "/a/b/").is_some());
-        assert!(found(&routes, Method::GET, "/a//b").is_none());
-        assert!(found(&routes, Method::GET, "//a/b").is_none());
-        assert!(found(&routes, Method::GET, "/%61/b").is_none());
+        assert!(found(&routes, &Method::GET, "/a/b/").is_some());
+        assert!(found(&routes, &Method::GET, "/a//b").is_none());
+        assert!(found(&routes, &Method::GET, "//a/b").is_none());
+        assert!(found(&routes, &Method::GET, "/%61/b").is_none());
     }
 
     #[test]
     fn a_greedy_parameter_takes_the_rest() {
         let routes = routes(&[("GET", "/files/{path+}"), ("GET", "/files/{id}")]);
         assert_eq!(
-            found(&routes, Method::GET, "/files/a/b%20c").unwrap().1["path"],
+            found(&routes, &Method::GET, "/files/a/b%20c").unwrap().1["path"],
             "a/b c"
         );
-        assert_eq!(found(&routes, Method::GET, "/files/a").unwrap().0, "GET /files/{id}");
+        assert_eq!(found(&routes, &Method::GET, "/files/a").unwrap().0, "GET /files/{id}");
     }
 }

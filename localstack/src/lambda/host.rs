@@ -27,7 +27,7 @@ pub struct Options {
     pub binaries: PathBuf,
     /// The `local` program, through which functions are started so that they die with it.
     pub launcher: Option<PathBuf>,
-    /// The folder for their logs.
+    /// The folder for their logs; it exists.
     pub logs: PathBuf,
     /// How many environments each function has.
     pub environments: usize,
@@ -60,7 +60,6 @@ impl Host {
     /// # Errors
     /// If a binary is missing, or a function ends or stays silent instead of asking.
     pub async fn start(functions: &[template::Function], options: &Options) -> Result<Self> {
-        std::fs::create_dir_all(&options.logs).doing("making the folder for logs")?;
         let listener = net::listen(0).await?;
         let url = net::url(&listener)?;
         let (processes_sender, processes) = watch::channel(Processes::new());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::functions::Function;
+use super::functions::{Declared, Function};
 use super::gateway_responses::{self, GatewayResponse};
 use super::intrinsics::Scope;
 use super::node::Node;
@@ -65,7 +65,7 @@ pub enum IdentitySource {
 /// What API Gateway assumes for an authorizer that says nothing, in seconds.
 const DEFAULT_TTL_SECONDS: u64 = 300;
 
-pub(super) fn read(scope: &Scope<'_>, functions: &[Function]) -> Result<Api, Error> {
+pub(super) fn read(scope: &Scope<'_>, functions: &[Declared]) -> Result<Api, Error> {
     let resources = scope.resources("AWS::Serverless::Api")?;
     let (id, resource) = match resources.as_slice() {
         [api] => *api,
@@ -97,10 +97,10 @@ fn binary_media_types(node: Option<Node>) -> Result<Vec<String>, Error> {
     items.iter().map(|item| Ok(item.text()?.replace("~1", "/"))).collect()
 }
 
-fn routes(functions: &[Function], authorizers: &Authorizers) -> Result<Vec<Route>, Error> {
+fn routes(functions: &[Declared], authorizers: &Authorizers) -> Result<Vec<Route>, Error> {
     let mut routes: Vec<Route> = Vec::new();
-    for function in functions {
-        for (_, event) in &function.events {
+    for Declared { function, events } in functions {
+        for event in events {
             let route = route(function, event, authorizers)?;
             if routes
                 .iter()
@@ -149,7 +149,7 @@ struct Authorizers {
 }
 
 impl Authorizers {
-    fn read(auth: Option<Node>, functions: &[Function]) -> Result<Self, Error> {
+    fn read(auth: Option<Node>, functions: &[Declared]) -> Result<Self, Error> {
         let mut by_name = BTreeMap::new();
         let declared = auth.as_ref().and_then(|auth| auth.get("Authorizers"));
         for (name, node) in declared.map_or(Ok(Vec::new()), |node| node.entries())? {
@@ -183,10 +183,11 @@ impl Authorizers {
     }
 }
 
-fn authorizer(name: String, node: &Node, functions: &[Function]) -> Result<Authorizer, Error> {
+fn authorizer(name: String, node: &Node, functions: &[Declared]) -> Result<Authorizer, Error> {
     let arn = node.require("FunctionArn")?;
     let arn_text = arn.text()?;
-    let function = functions.iter().find(|function| function.arn == arn_text);
+    let mut functions = functions.iter().map(|declared| &declared.function);
+    let function = functions.find(|function| function.arn == arn_text);
     let kind = node.get("FunctionPayloadType");
     if kind.as_ref().is_none_or(|kind| kind.value != "REQUEST") {
         return Err(kind

@@ -23,8 +23,12 @@ pub struct Function {
     pub memory_megabytes: u64,
     /// Environment variables, its own and the global ones.
     pub environment: BTreeMap<String, String>,
-    /// Its API events.
-    pub(super) events: Vec<(String, Node)>,
+}
+
+/// A function and its API events.
+pub(super) struct Declared {
+    pub(super) function: Function,
+    pub(super) events: Vec<Node>,
 }
 
 /// What Lambda gives a function that says nothing, in seconds.
@@ -33,12 +37,15 @@ const DEFAULT_TIMEOUT_SECONDS: u64 = 3;
 const MAX_TIMEOUT_SECONDS: u64 = 900;
 const DEFAULT_MEMORY_MEGABYTES: u64 = 128;
 
-pub(super) fn read(scope: &Scope<'_>) -> Result<Vec<Function>, Error> {
+pub(super) fn read(scope: &Scope<'_>) -> Result<Vec<Declared>, Error> {
     let resources = scope.resources("AWS::Serverless::Function")?;
-    resources
-        .into_iter()
-        .map(|(id, resource)| function(scope, id, resource))
-        .collect()
+    let declared = |(id, resource)| {
+        Ok(Declared {
+            function: function(scope, id, resource)?,
+            events: events(scope, id, resource)?,
+        })
+    };
+    resources.into_iter().map(declared).collect()
 }
 
 fn function(scope: &Scope<'_>, id: &str, resource: &Value) -> Result<Function, Error> {
@@ -53,7 +60,6 @@ fn function(scope: &Scope<'_>, id: &str, resource: &Value) -> Result<Function, E
         timeout_seconds: timeout_seconds(setting("Timeout")?)?,
         memory_megabytes: setting("MemorySize")?.map_or(Ok(DEFAULT_MEMORY_MEGABYTES), |node| node.integer())?,
         environment: environment(scope, id, resource)?,
-        events: events(scope, id, resource)?,
     })
 }
 
@@ -94,14 +100,14 @@ fn environment(scope: &Scope<'_>, id: &str, resource: &Value) -> Result<BTreeMap
     Ok(environment)
 }
 
-fn events(scope: &Scope<'_>, id: &str, resource: &Value) -> Result<Vec<(String, Node)>, Error> {
+fn events(scope: &Scope<'_>, id: &str, resource: &Value) -> Result<Vec<Node>, Error> {
     let mut events = Vec::new();
     let declared = resource.pointer("/Properties/Events").and_then(Value::as_object);
     for (name, event) in declared.into_iter().flatten() {
         if event.get("Type").and_then(Value::as_str) == Some("Api") {
             let path = yaml::join("Events", name);
             let properties = scope.property_at(id, &format!("{path}.Properties"), event.get("Properties"))?;
-            events.push((name.clone(), properties));
+            events.push(properties);
         }
     }
     Ok(events)

@@ -111,7 +111,7 @@ impl Template {
             tables: resources::tables(&scope)?,
             buckets: resources::buckets(&scope)?,
             secrets: resources::secrets(&scope)?,
-            functions,
+            functions: functions.into_iter().map(|declared| declared.function).collect(),
         })
     }
 

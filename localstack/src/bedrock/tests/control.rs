@@ -11,15 +11,15 @@ async fn a_held_stream_gives_its_first_frame_and_goes_on_when_released() {
     let second = tokio::time::timeout(Duration::from_millis(50), output.body.recv()).await;
     assert!(second.is_err(), "nothing more comes while it is held");
     let control = reqwest::Client::new();
-    let holds: Value = control
-        .get(format!("{}/_mock/holds", mock.url))
-        .send()
+    let held = async {
+        let url = format!("{}/_mock/holds", mock.url);
+        while control.get(&url).send().await.unwrap().json::<Value>().await.unwrap()
+            != json!({ "here": { "waiting": 1, "released": false } })
+        {}
+    };
+    tokio::time::timeout(PATIENCE, held)
         .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(holds, json!({ "here": { "waiting": 1, "released": false } }));
+        .expect("one stream is held by that name");
     let released = control
         .post(format!("{}/_mock/release/here", mock.url))
         .send()
@@ -167,4 +167,18 @@ async fn stopping_ends_held_streams_at_once() {
         .expect("it does not wait for the hold");
     assert!(output.body.recv().await.is_err());
     assert!(reqwest::get(format!("{url}/_mock/ledger")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_was_sent_can_be_asked_for_to_the_byte() {
+    let mock = start().await.unwrap();
+    let path = format!("/model/{MODEL}/invoke-with-response-stream");
+    let directive = json!({ "text": "some words", "truncate_frame": 4 });
+    let (got, whole) = chunks(raw(&mock, &path, &asking(&directive)).await).await;
+    assert!(!whole);
+    let id = &settled(&mock).await.calls[0].request_id;
+    let sent = reqwest::get(format!("{}/_mock/answers/{id}", mock.url)).await.unwrap();
+    assert_eq!(sent.bytes().await.unwrap(), got.concat());
+    let unknown = reqwest::get(format!("{}/_mock/answers/x", mock.url)).await.unwrap();
+    assert_eq!(unknown.status(), 404);
 }

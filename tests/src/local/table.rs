@@ -1,0 +1,44 @@
+//! What stands in the stack's table and secrets, looked at (and, for what no API makes, written) through the AWS SDK.
+
+use gateway::jwt::SigningKey;
+use gateway::secrets::Secrets;
+use gateway::store::Store;
+use localstack::aws::sdk_config;
+
+use super::Stack;
+
+fn dynamodb(stack: &Stack) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::config::Builder::from(&sdk_config(false))
+        .endpoint_url(&stack.ready().dynamodb)
+        .build();
+    aws_sdk_dynamodb::Client::from_conf(config)
+}
+
+/// The stack's table, as the functions see it.
+pub fn store(stack: &Stack) -> Store {
+    Store::new(dynamodb(stack), stack.ready().table.clone())
+}
+
+/// Every item of the table in words, for searching.
+pub async fn table_text(stack: &Stack) -> String {
+    let mut pages = dynamodb(stack)
+        .scan()
+        .table_name(&stack.ready().table)
+        .into_paginator()
+        .items()
+        .send();
+    let mut text = String::new();
+    while let Some(item) = pages.next().await {
+        text.push_str(&format!("{:?}\n", item.unwrap()));
+    }
+    text
+}
+
+/// The key that the stack's tokens are signed with.
+pub async fn signing_key(stack: &Stack) -> SigningKey {
+    let config = aws_sdk_secretsmanager::config::Builder::from(&sdk_config(false))
+        .endpoint_url(&stack.ready().secretsmanager)
+        .build();
+    let secrets = Secrets::new(aws_sdk_secretsmanager::Client::from_conf(config));
+    SigningKey::from_stored(&secrets.read("tollgate-signing-secret").await.unwrap()).unwrap()
+}

@@ -1,0 +1,22 @@
+//! The whole house from outside: the program `local` as a child process, asked over HTTP.
+//!
+//! A test of behaviour is written once, as `async fn(&Stack)`, and runs with both hosts of functions; see `docs/testing.md`.
+
+/// Makes two tests of each function: one with the functions under `local`'s own Runtime API, one under `cargo lambda watch`.
+macro_rules! on_both_hosts {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_the_runtime_api() {
+                super::$name(&tests::local::shared(tests::local::Host::Runtime).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_cargo_lambda_watch() {
+                super::$name(&tests::local::shared(tests::local::Host::Watch).await).await;
+            }
+        }
+    )+};
+}
+
+mod streams;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -204,6 +204,33 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             principal: context::principal(context)?,
             request_id: context::request_id(context),
         })
+    }
+}
+
+/// A request's body in one piece. What is wrong with it is told in the caller's dialect.
+#[derive(Debug)]
+pub struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let body = Bytes::from_request(request, state).await;
+        body.map(Self)
+            .map_err(|_| Error::new(Kind::TooLarge, "The body is too large (2 MB)."))
+    }
+}
+
+/// The one parameter of a path, decoded. What cannot be decoded names nothing.
+#[derive(Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id)).map_err(|_| Error::not_found("path"))
     }
 }
 

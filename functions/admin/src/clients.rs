@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, json, query, read_json};
+use gateway::http::{Caller, Id, Outcome, Whole, json, query, read_json};
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::{Secret, SecretKind};
@@ -58,7 +57,7 @@ pub(crate) async fn create(
     Extract(state): Extract<Arc<State>>,
     caller: Caller,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
     let wish: NewClient = read_json(&headers, &body)?;
@@ -97,11 +96,7 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
     )
 }
 
-pub(crate) async fn revoke(
-    Extract(state): Extract<Arc<State>>,
-    caller: Caller,
-    Path(client_id): Path<String>,
-) -> Outcome {
+pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, Id(client_id): Id) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
     if is_id(&client_id) && state.store.revoke_client(&client_id, state.clock.now()).await? {
         Ok(StatusCode::NO_CONTENT.into_response())

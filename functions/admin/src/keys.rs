@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, json, query, read_json};
+use gateway::http::{Caller, Id, Outcome, Whole, json, query, read_json};
 use gateway::principal::Subject;
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
@@ -67,7 +66,7 @@ pub(crate) async fn create(
     Extract(state): Extract<Arc<State>>,
     caller: Caller,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Outcome {
     caller.require(Scope::Keys, &state.clock)?;
     let wish: NewKey = read_json(&headers, &body)?;
@@ -125,12 +124,7 @@ struct OwnerQuery {
     owner: Option<Subject>,
 }
 
-pub(crate) async fn revoke(
-    Extract(state): Extract<Arc<State>>,
-    caller: Caller,
-    Path(key_id): Path<String>,
-    uri: Uri,
-) -> Outcome {
+pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, Id(key_id): Id, uri: Uri) -> Outcome {
     caller.require(Scope::Keys, &state.clock)?;
     let wish: OwnerQuery = query(&uri)?;
     let owner = owner_of(&caller, wish.owner)?;

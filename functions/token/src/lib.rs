@@ -9,7 +9,6 @@ mod metadata;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -17,7 +16,7 @@ use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Issuer, Variables};
 use gateway::error::{Error, Kind};
-use gateway::http::{Outcome, json, read_json, require_content_type};
+use gateway::http::{Outcome, Whole, json, read_json, require_content_type};
 use gateway::jwt::SigningKey;
 use gateway::oauth::{ClientCredentials, Form, client_credentials};
 use gateway::secrets::Secrets;
@@ -77,7 +76,12 @@ pub fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-async fn token_by_form(Extract(state): Extract<Arc<State>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn token_by_form(
+    Extract(state): Extract<Arc<State>>,
+    uri: Uri,
+    headers: HeaderMap,
+    Whole(body): Whole,
+) -> Response {
     let by_basic = headers.contains_key(header::AUTHORIZATION);
     let outcome = async {
         refuse_query(&uri)?;
@@ -103,7 +107,12 @@ struct JsonRequest {
     scope: Option<String>,
 }
 
-async fn token_by_json(Extract(state): Extract<Arc<State>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn token_by_json(
+    Extract(state): Extract<Arc<State>>,
+    uri: Uri,
+    headers: HeaderMap,
+    Whole(body): Whole,
+) -> Response {
     let outcome = async {
         refuse_query(&uri)?;
         let request: JsonRequest = read_json(&headers, &body)?;

@@ -3,4 +3,9 @@
 
 mod documents;
 mod end_to_end;
+mod errors;
 mod events;
+mod metering;
+mod passing_through;
+mod store;
+mod streaming;

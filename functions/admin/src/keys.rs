@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State as Extract};
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, json, query, read_json};
+use gateway::http::{Caller, Outcome, PageQuery, json, query, read_json};
 use gateway::principal::Subject;
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::State;
-use crate::listing::{checked_name, cursor, is_id, page_size};
+use crate::name::checked_name;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,10 +107,13 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
     caller.require(Scope::Keys, &state.clock)?;
     let wish: Query = query(&uri)?;
     let owner = owner_of(&caller, wish.owner)?;
-    let after = cursor(wish.cursor.as_deref())?;
+    let page = PageQuery {
+        limit: wish.limit,
+        cursor: wish.cursor,
+    };
     let page = state
         .store
-        .api_keys_of(&owner, page_size(wish.limit)?, after.as_ref())
+        .api_keys_of(&owner, page.size()?, page.after()?.as_ref())
         .await?;
     let keys: Vec<_> = page.items.iter().map(|api_key| Shown::of(api_key, None)).collect();
     json(
@@ -134,7 +137,7 @@ pub(crate) async fn revoke(
     caller.require(Scope::Keys, &state.clock)?;
     let wish: OwnerQuery = query(&uri)?;
     let owner = owner_of(&caller, wish.owner)?;
-    if is_id(&key_id) && state.store.revoke_api_key(&owner, &key_id, state.clock.now()).await? {
+    if random::is_identifier(&key_id) && state.store.revoke_api_key(&owner, &key_id, state.clock.now()).await? {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
         Err(Error::not_found("API key"))

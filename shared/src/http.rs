@@ -21,6 +21,7 @@ use crate::context;
 use crate::error::{Error, Kind};
 use crate::principal::Principal;
 use crate::scope::Scope;
+use crate::store::Cursor;
 use crate::wire::dialect::{self, Dialect};
 
 /// The request's id, in every answer.
@@ -309,6 +310,38 @@ pub fn query<T: serde::de::DeserializeOwned>(uri: &http::Uri) -> Result<T, Error
         .map_err(|_| Error::invalid("A query parameter is unknown, repeated, or has a wrong value."))
 }
 
+/// Which page of a list a request asks for.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// How many items.
+    pub limit: Option<usize>,
+    /// Where the page begins: the `next_cursor` of the one before.
+    pub cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// The size of the page: 50 unless asked for otherwise, at most 500.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidRequest`]
+    pub fn size(&self) -> Result<usize, Error> {
+        match self.limit {
+            None => Ok(50),
+            Some(limit @ 1..=500) => Ok(limit),
+            Some(_) => Err(Error::invalid("`limit` must be from 1 to 500.")),
+        }
+    }
+
+    /// The place to go on from.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidRequest`] for a cursor that is not one of ours.
+    pub fn after(&self) -> Result<Option<Cursor>, Error> {
+        self.cursor.as_deref().map(Cursor::decode).transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,6 +353,14 @@ mod tests {
         assert_eq!(dialect_of("/bedrock/model/x/invoke"), Dialect::Bedrock);
         assert_eq!(dialect_of("/api/v1/auth/token"), Dialect::OAuth);
         assert_eq!(dialect_of("/api/keys"), Dialect::Problem);
+    }
+
+    ///
+    #[test]
+    fn a_page_has_50_records_unless_asked_for_otherwise_and_never_over_500() {
+        let size = |limit| PageQuery { limit, cursor: None }.size();
+        assert_eq!((size(None).unwrap(), size(Some(500)).unwrap()), (50, 500));
+        assert!(size(Some(0)).is_err() && size(Some(501)).is_err());
     }
 
     #[test]

@@ -230,7 +230,7 @@ impl Stack {
 
     /// Somebody with this API key or token, shown as `Authorization: Bearer`.
     pub fn bearer(&self, credential: &str) -> Caller {
-        self.anonymous().with("authorization", &format!("Bearer {credential}"))
+        self.anonymous().with("authorization", format!("Bearer {credential}"))
     }
 
     /// The administrator.

@@ -19,4 +19,5 @@ macro_rules! on_both_hosts {
     )+};
 }
 
+mod metering;
 mod streams;

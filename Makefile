@@ -22,4 +22,4 @@ events: ## replay events/ in process and through `cargo lambda invoke`
 
 bench: ## cold start, size and warm call of the release build
 	cargo build --locked --release --workspace
-	cargo run --locked --release --package tests --bin bench
+	cargo run --locked --release --package localstack --bin bench

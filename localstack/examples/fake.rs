@@ -108,7 +108,7 @@ async fn buffered(event: LambdaEvent<Value>) -> Result<Value, Error> {
     Ok(json!({ "statusCode": 200, "headers": { "Content-Type": "application/json" }, "body": body.to_string() }))
 }
 
-/// Sends `first`, waits at the gate, sends `second`, and tells the gate when the runtime has asked for more than there is.
+/// Sends `first`, waits at the gate, sends `second` (and 16 MB more, more than any buffer on the way holds), and tells the gate when the runtime has asked for more than there is.
 async fn streamed(event: LambdaEvent<Value>) -> Result<Answer, Error> {
     let event = event.payload;
     let mut prelude = MetadataPrelude {
@@ -148,7 +148,7 @@ struct Script {
     gate: Option<String>,
     then: Option<String>,
     socket: Option<TcpStream>,
-    step: u8,
+    step: u16,
 }
 
 impl Script {
@@ -165,6 +165,9 @@ impl Script {
                     Some("hang") => std::future::pending().await,
                     _ => Some((Ok(bytes::Bytes::from_static(b"second")), self)),
                 }
+            }
+            3..=258 if self.then.as_deref() == Some("bulk") => {
+                Some((Ok(bytes::Bytes::from_static(&[b'x'; 65_536])), self))
             }
             _ => {
                 if let Some(mut socket) = self.socket {

@@ -60,6 +60,7 @@ const TABLE: &str = "Table";
 #[derive(Debug)]
 pub struct Stack {
     ready: Ready,
+    lambda: Lambda,
     host: Option<Host>,
     endpoints: Endpoints,
     mock: Option<bedrock::Mock>,
@@ -118,7 +119,7 @@ impl Stack {
         let log = Log::open(&data.logs.join("gateway.log"))?;
         let gateway = Gateway::new(
             template.api,
-            lambda,
+            lambda.clone(),
             options.authorizer_ttl_seconds,
             options.limits,
             log,
@@ -130,6 +131,7 @@ impl Stack {
         tasks.push(tokio::spawn(gateway.serve(listener)));
         let mut stack = Self {
             ready,
+            lambda,
             host,
             endpoints,
             mock,
@@ -144,6 +146,12 @@ impl Stack {
     #[must_use]
     pub fn ready(&self) -> &Ready {
         &self.ready
+    }
+
+    /// Where the functions run.
+    #[must_use]
+    pub fn lambda(&self) -> &Lambda {
+        &self.lambda
     }
 
     /// Writes the ready file now, and again whenever a process of a function starts or ends.

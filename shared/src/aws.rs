@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
@@ -39,8 +38,8 @@ pub enum AwsError {
 }
 
 impl Aws {
-    /// Reads region and endpoints from the environment. Credentials are the function's own: Lambda hands them to the
-    /// process, so no other source is asked, and nothing goes out before the first call.
+    /// Reads region, endpoints and credentials from the environment. The credentials are the function's own, so no other
+    /// source is asked, and nothing goes out before the first call.
     ///
     /// # Errors
     /// [`AwsError`]
@@ -49,9 +48,7 @@ impl Aws {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
-            .credentials_provider(SharedCredentialsProvider::new(
-                EnvironmentVariableCredentialsProvider::new(),
-            ))
+            .credentials_provider(SharedCredentialsProvider::new(credentials(&variables)?))
             .http_client(https_client(&variables)?)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(short_timeouts())
@@ -100,6 +97,14 @@ impl Aws {
             .text(&format!("AWS_ENDPOINT_URL_{service}"))
             .or_else(|| self.variables.text("AWS_ENDPOINT_URL"))
     }
+}
+
+/// Lambda puts a role's credentials into the environment of a process, and gives a new process new ones.
+fn credentials(variables: &Variables) -> Result<Credentials, ConfigError> {
+    let key_id: String = variables.required("AWS_ACCESS_KEY_ID", "the id of the function's access key")?;
+    let key: String = variables.required("AWS_SECRET_ACCESS_KEY", "the function's secret access key")?;
+    let token = variables.text("AWS_SESSION_TOKEN");
+    Ok(Credentials::new(key_id, key, token, None, "environment"))
 }
 
 /// For the small calls to tables and secrets, which answer in milliseconds or not at all.

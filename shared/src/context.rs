@@ -41,7 +41,7 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
 /// Who calls, as the authorizer said.
 ///
 /// # Errors
-/// [`Kind::Unauthenticated`] when no authorizer has spoken, [`Kind::Internal`] when what it said cannot be read.
+/// [`Kind::Unauthenticated`] when no authorizer has spoken, or has named nobody that can be.
 pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
     let nobody = || Error::new(Kind::Unauthenticated, "The request carries no identity.");
     let Some(RequestContext::ApiGatewayV1(context)) = context else {
@@ -56,7 +56,9 @@ pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
             .parse::<Scopes>()
             .map_err(Error::internal)?,
         key_id: text(fields, field::KEY_ID).map(str::to_owned),
-        expires_at: text(fields, field::EXPIRES).map(seconds).transpose()?,
+        expires_at: text(fields, field::EXPIRES)
+            .map(|text| seconds(text).ok_or_else(nobody))
+            .transpose()?,
     })
 }
 
@@ -64,7 +66,6 @@ fn text<'a>(fields: &'a HashMap<String, Value>, name: &str) -> Option<&'a str> {
     fields.get(name).and_then(Value::as_str)
 }
 
-fn seconds(text: &str) -> Result<Timestamp, Error> {
-    let seconds = text.parse().map_err(Error::internal)?;
-    Timestamp::from_second(seconds).map_err(Error::internal)
+fn seconds(text: &str) -> Option<Timestamp> {
+    Timestamp::from_second(text.parse().ok()?).ok()
 }

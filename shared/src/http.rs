@@ -1,5 +1,6 @@
 //! HTTP at the functions' edge: from an event to a router, from an error to an answer in the caller's dialect.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -7,12 +8,14 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::Stream;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, StreamAdapter};
-use lambda_runtime::LambdaEvent;
 use lambda_runtime::tower::ServiceBuilder;
+use lambda_runtime::{LambdaEvent, Service, StreamResponse};
 
 use crate::context;
 use crate::error::{Error, Kind};
@@ -31,10 +34,7 @@ pub type Outcome = Result<Response, Error>;
 /// # Errors
 /// When the runtime cannot go on.
 pub async fn serve_streaming(router: Router) -> Result<(), lambda_runtime::Error> {
-    let service = ServiceBuilder::new()
-        .map_request(sanitised_event)
-        .service(StreamAdapter::from(finished(router)));
-    lambda_runtime::run(service).await
+    lambda_runtime::run(streaming(router)).await
 }
 
 /// Serves a router whose answers come whole.
@@ -42,10 +42,31 @@ pub async fn serve_streaming(router: Router) -> Result<(), lambda_runtime::Error
 /// # Errors
 /// When the runtime cannot go on.
 pub async fn serve_buffered(router: Router) -> Result<(), lambda_runtime::Error> {
-    let service = ServiceBuilder::new()
+    lambda_runtime::run(buffered(router)).await
+}
+
+/// What [`serve_streaming`] runs: from an event to an answer that streams.
+pub fn streaming(
+    router: Router,
+) -> impl Service<
+    LambdaEvent<LambdaRequest>,
+    Response = StreamResponse<impl Stream<Item = Result<Bytes, axum::Error>> + Send + Unpin + use<>>,
+    Error = Infallible,
+    Future: Send,
+> {
+    ServiceBuilder::new()
         .map_request(sanitised_event)
-        .service(Adapter::from(finished(router)));
-    lambda_runtime::run(service).await
+        .service(StreamAdapter::from(finished(router)))
+}
+
+/// What [`serve_buffered`] runs: from an event to an answer in API Gateway's JSON.
+pub fn buffered(
+    router: Router,
+) -> impl Service<LambdaEvent<LambdaRequest>, Response = impl serde::Serialize + use<>, Error = Infallible, Future: Send>
+{
+    ServiceBuilder::new()
+        .map_request(sanitised_event)
+        .service(Adapter::from(finished(router)))
 }
 
 /// The router with what every function's router has: unknown paths and methods are refused, and errors are shaped, in
@@ -66,8 +87,8 @@ fn sanitised_event(event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaReque
     }
 }
 
-/// Takes out of an event what `lambda_http` would build the URI from and a caller can choose (the host, the scheme), and
-/// keeps repeated headers, which it would fold into the last one.
+/// Takes out of an event what `lambda_http` would build the URI from and a caller can choose (the host, the scheme), or what
+/// no route here begins with (the stage), and keeps repeated headers, which it would fold into the last one.
 pub fn sanitised(event: LambdaRequest) -> LambdaRequest {
     match event {
         LambdaRequest::ApiGatewayV1(mut request) => {
@@ -77,6 +98,7 @@ pub fn sanitised(event: LambdaRequest) -> LambdaRequest {
                 request.headers.clear();
             }
             request.request_context.domain_name = None;
+            request.request_context.stage = None;
             if !request.path.as_deref().is_some_and(|path| path.starts_with('/')) {
                 request.path = Some("/".to_owned());
             }

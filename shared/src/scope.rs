@@ -90,6 +90,11 @@ impl Scopes {
         self.0.is_subset(&others.0)
     }
 
+    /// The known ones of a list in text. An unknown name grants nothing.
+    pub fn known_in(text: &str) -> Self {
+        Self(text.split(' ').filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// Those that both have.
     #[must_use]
     pub fn intersection(&self, others: &Self) -> Self {
@@ -157,6 +162,15 @@ mod tests {
     fn an_unknown_scope_grants_nothing_and_spoils_the_set() {
         assert_eq!("ADMIN".parse::<Scope>(), Err(UnknownScope));
         assert_eq!("files root".parse::<Scopes>(), Err(UnknownScope));
+    }
+
+    #[test]
+    fn of_a_list_with_an_unknown_scope_the_known_ones_count() {
+        assert_eq!(
+            Scopes::known_in("files root  usage:read"),
+            "files usage:read".parse().unwrap()
+        );
+        assert!(Scopes::known_in("").is_empty());
     }
 
     #[test]

@@ -1,9 +1,21 @@
-//! What the integration tests share: no test is here, only what starts, asks and ends things.
+//! The tests' harness. Three ways to the functions, and what both share:
+//!
+//! - [`in_process`]: the functions' routers behind the layers that Lambda runs, over the embedded AWS and the Bedrock mock;
+//! - [`cargo_lambda`]: the functions' binaries under `cargo lambda watch`, over the same;
+//! - [`local`]: the program `local` and all that it starts, asked over HTTP;
+//! - [`fixtures`]: what the table, the bucket and the secret hold in either case;
+//! - [`event`]: events as API Gateway makes them, and [`files`]: those in `events/`;
+//! - [`answer`]: answers as goldens show them, with [`placeholder`] for what differs from call to call.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "these are tests, and a panic is how a test fails"
-)]
-
+pub mod answer;
+pub mod backing;
+pub mod cargo_lambda;
+pub mod event;
+pub mod files;
+pub mod fixtures;
+pub mod golden;
+pub mod in_process;
 pub mod local;
+pub mod logs;
+pub mod placeholder;

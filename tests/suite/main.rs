@@ -1,9 +1,5 @@
-//! The integration tests: one binary, because each one links the SDKs again.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "these are tests, and a panic is how a test fails"
-)]
+//! The integration tests, in one binary, because each links the AWS SDKs again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod end_to_end;
+mod events;

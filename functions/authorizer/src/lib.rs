@@ -7,7 +7,7 @@ mod credential;
 mod event;
 
 use gateway::aws::Aws;
-use gateway::clock::{Clock, Stopwatch, rfc3339_millis};
+use gateway::clock::{Clock, Stopwatch};
 use gateway::config::{ConfigError, Issuer, Variables};
 use gateway::context::field;
 use gateway::error::Error;
@@ -163,10 +163,10 @@ fn whole_stage(method_arn: &str) -> Option<String> {
     fits.then(|| format!("{api}/{stage}/*"))
 }
 
-/// Logs a refusal without the credential, and with the time for whoever searches.
-pub fn log(closed: &Closed, clock: &Clock) {
+/// Logs a refusal, without the credential.
+pub fn log(closed: &Closed) {
     match closed {
-        Closed::Unauthorized => tracing::info!(time = rfc3339_millis(clock.now()), "credential refused"),
+        Closed::Unauthorized => tracing::info!("credential refused"),
         Closed::Unknown(error) => tracing::error!(error = ?error, "credential could not be checked"),
     }
 }

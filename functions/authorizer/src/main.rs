@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
         let answer = state.authorize(&event.payload).await;
         if let Err(closed) = &answer {
-            log(closed, &Clock::System);
+            log(closed);
         }
         telemetry::flush();
         answer.map_err(|closed: Closed| Error::from(closed))

@@ -2,11 +2,11 @@
 //!
 //! What stands behind each, and what was looked at:
 //!
-//! - **DynamoDB** is `dynoxide-rs` with a SQLite file ([`dynamodb`]). It answers the JSON protocol itself and was found
+//! - **DynamoDB** is `dynoxide-rs` with a SQLite file (`dynamodb`). It answers the JSON protocol itself and was found
 //!   atomic under threads, which `moto` is not.
-//! - **S3** is `s3s` with `s3s-fs` ([`s3`]): objects are files. Signatures are verified, in headers and in presigned
+//! - **S3** is `s3s` with `s3s-fs` (`s3`): objects are files. Signatures are verified, in headers and in presigned
 //!   URLs, so a URL that the gateway signs wrongly fails here as it would on AWS.
-//! - **Secrets Manager** is a small part of our own ([`secrets`]). `winterbaume-secretsmanager` 0.2.0 was read and not
+//! - **Secrets Manager** is a small part of our own (`secrets`). `winterbaume-secretsmanager` 0.2.0 was read and not
 //!   taken: it has no listener and keeps no file, so both would be ours anyway; `PutSecretValue` with a token that was
 //!   already used overwrites that version instead of refusing it; and two puts in a row leave two versions labelled
 //!   `AWSPREVIOUS`, of which `GetSecretValue` returns either, which is just what key rotation stands on.

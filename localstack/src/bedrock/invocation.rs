@@ -93,8 +93,9 @@ async fn proceed(
 ) -> Response {
     let delay = accepted.directive.delay_ms;
     if let Some(refusal) = Refusal::asked_for(&accepted.directive) {
-        sleep(delay).await;
+        // Noted before the delay, in which the caller may leave.
         let mut response = refuse(&state, refusal, &request_id);
+        sleep(delay).await;
         add_headers(&mut response, headers, &accepted.directive);
         return response;
     }

@@ -39,6 +39,7 @@ pub use answer::ToolUse;
 pub use directive::{Directive, ExceptionAfter};
 pub use ledger::{CacheCreation, Call, Ledger, Totals, Usage};
 pub use record::Recorded;
+pub use signature::sign;
 
 /// An application inference profile that the mock knows from the start.
 pub const APPLICATION_PROFILE_ARN: &str =

@@ -66,37 +66,36 @@ async fn read_prelude(function: &str, body: &mut lambda::Body) -> Result<(Head, 
     }
 }
 
-/// What is left of a stream.
-struct Rest {
-    first: Bytes,
-    body: lambda::Body,
-    broken: bool,
-}
-
 /// The rest of the answer. Its failure, a silence that is too long and the end of its time all break the connection off: a
 /// client must never take a part for the whole.
 fn pass_on(first: Bytes, body: lambda::Body, until: Instant, idle: Duration, log: StreamLog) -> Body {
     let rest = Rest {
         first,
         body,
-        broken: false,
+        ended: false,
+        log,
     };
-    let chunks = stream::unfold((rest, log), move |(mut rest, log)| async move {
-        if rest.broken {
-            return None;
-        }
+    let chunks = stream::unfold(rest, move |mut rest| async move {
         let chunk = rest.next(until, idle).await?;
-        if let Err(failure) = &chunk {
-            rest.broken = true;
-            log.log.broke_off(&log.request_id, &failure.to_string());
-        }
-        Some((chunk.map(Frame::data), (rest, log)))
+        Some((chunk.map(Frame::data), rest))
     });
     StreamBody::new(chunks).boxed_unsync()
 }
 
+/// What is left of a stream.
+struct Rest {
+    first: Bytes,
+    body: lambda::Body,
+    ended: bool,
+    log: StreamLog,
+}
+
 impl Rest {
+    /// The next chunk; after a failure nothing.
     async fn next(&mut self, until: Instant, idle: Duration) -> Option<Result<Bytes, Failure>> {
+        if self.ended {
+            return None;
+        }
         if !self.first.is_empty() {
             return Some(Ok(std::mem::take(&mut self.first)));
         }
@@ -106,8 +105,21 @@ impl Rest {
                 seconds: idle.as_secs(),
             }))
         };
-        tokio::time::timeout_at(silent_until, self.body.next())
+        let chunk = tokio::time::timeout_at(silent_until, self.body.next())
             .await
-            .unwrap_or_else(silence)
+            .unwrap_or_else(silence);
+        self.ended = !matches!(chunk, Some(Ok(_)));
+        if let Some(Err(failure)) = &chunk {
+            self.log.log.broke_off(&self.log.request_id, &failure.to_string());
+        }
+        chunk
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.log.log.broke_off(&self.log.request_id, "the client left");
+        }
     }
 }

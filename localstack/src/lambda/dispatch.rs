@@ -105,13 +105,25 @@ mod tests {
         )
     }
 
+    async fn taken(turn: &mut Turn<'_>) -> Job {
+        let patience = std::time::Duration::from_secs(5);
+        tokio::time::timeout(patience, turn.job())
+            .await
+            .expect("the job is lost")
+            .unwrap()
+    }
+
+    async fn next(queue: &Queue) -> Job {
+        taken(&mut queue.next()).await
+    }
+
     #[tokio::test]
     async fn a_job_passes_over_an_environment_that_has_ended() {
         let queue = Queue::default();
         drop(queue.next());
         let mut alive = queue.next();
         queue.push(job("event").0);
-        assert_eq!(alive.job().await.unwrap().event, "event");
+        assert_eq!(taken(&mut alive).await.event, "event");
     }
 
     #[tokio::test]
@@ -120,7 +132,7 @@ mod tests {
         let dying = queue.next();
         queue.push(job("event").0);
         drop(dying);
-        assert_eq!(queue.next().job().await.unwrap().event, "event");
+        assert_eq!(next(&queue).await.event, "event");
     }
 
     #[tokio::test]
@@ -128,8 +140,8 @@ mod tests {
         let queue = Queue::default();
         queue.push(job("first").0);
         queue.push(job("second").0);
-        assert_eq!(queue.next().job().await.unwrap().event, "first");
-        assert_eq!(queue.next().job().await.unwrap().event, "second");
+        assert_eq!(next(&queue).await.event, "first");
+        assert_eq!(next(&queue).await.event, "second");
     }
 
     #[tokio::test]

@@ -91,8 +91,14 @@ fn a_table_becomes_the_input_of_create_table_and_a_false_condition_removes_one()
     let expected = json!({
         "TableName": "tollgate-table",
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
-        "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+        "AttributeDefinitions": [
+            { "AttributeName": "pk", "AttributeType": "S" },
+            { "AttributeName": "sk", "AttributeType": "S" },
+        ],
+        "KeySchema": [
+            { "AttributeName": "pk", "KeyType": "HASH" },
+            { "AttributeName": "sk", "KeyType": "RANGE" },
+        ],
         "TimeToLiveSpecification": { "AttributeName": "expires_at", "Enabled": true },
     });
     assert_eq!(tables.len(), 1);
@@ -209,4 +215,30 @@ fn a_parameter_without_a_value_is_an_error_only_where_it_is_used() {
     let error = Template::parse(TEXT, &Values::default()).unwrap_err();
     assert_eq!(error.problem, "the parameter Issuer has no value");
     assert!(Template::parse(&TEXT.replace("ISSUER: !Ref Issuer", "ISSUER: x"), &Values::default()).is_ok());
+}
+
+#[test]
+fn the_projects_own_template_is_understood_and_every_function_has_its_variables() {
+    let template = Template::parse(include_str!("../../../template.yaml"), &values()).unwrap();
+    let names: Vec<&str> = template
+        .functions
+        .iter()
+        .map(|function| function.name.as_str())
+        .collect();
+    assert_eq!(names, ["admin", "authorizer", "invoke", "stream", "token", "upload"]);
+    for route in &template.api.routes {
+        assert_eq!(
+            route.streamed,
+            ["invoke", "stream"].contains(&route.function.as_str()),
+            "{}",
+            route.path
+        );
+    }
+    assert!(
+        template
+            .functions
+            .iter()
+            .all(|function| function.environment["TOLLGATE_TABLE"] == "tollgate-table")
+    );
+    assert_eq!(template.secrets.len(), 1);
 }

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::Stdio;
 
 use localstack::ready::Ready;
+use localstack::stack::Stack;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{Gate, PATIENCE, binaries, program, template};
+use crate::support::{Gate, PATIENCE, binaries, eventually, options, program, template};
 
 struct Local {
     child: Child,
@@ -33,12 +34,7 @@ async fn up(arguments: &[&str]) -> Local {
         .arg(template())
         .arg("--binaries")
         .arg(binaries.path());
-    command.args([
-        "--bedrock",
-        "http://127.0.0.1:9",
-        "--aws-endpoint",
-        "http://127.0.0.1:9",
-    ]);
+    command.args(["--bedrock", "http://127.0.0.1:9"]);
     command.args(arguments).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -71,18 +67,6 @@ fn pids(ready: &Ready) -> Vec<Pid> {
 fn is_running(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     test_kill_process(pid).is_ok() && stat.is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-/// Looks again and again at something that no event tells of: another process's end, a file that another process rewrites.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let looking = async {
-        while !holds() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking)
-        .await
-        .unwrap_or_else(|_| panic!("{what}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,6 +148,23 @@ async fn a_data_folder_serves_one_program_at_a_time() {
     assert!(second.contains("another stack uses"), "{second}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_survive_a_restart_with_the_same_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let binaries = binaries();
+        let mut options = options(&binaries);
+        options.data = Some(folder.path().to_owned());
+        let stack = Stack::start(&options).await.unwrap();
+        let ready = stack.ready();
+        assert!(!ready.api_key.is_empty() && ready.api_key != ready.admin_key);
+        keys.push((ready.api_key.clone(), ready.admin_key.clone()));
+        stack.stop().await;
+    }
+    assert_eq!(keys[0], keys[1]);
+}
+
 async fn second(data: &Path) -> String {
     let mut command = Command::new(program());
     command
@@ -185,7 +186,8 @@ async fn with_cargo_lambda_it_waits_for_nothing_and_leaves_a_file_of_variables()
     let variables = std::fs::read_to_string(local.ready.env_file.as_deref().unwrap()).unwrap();
     let expected = [
         "TABLE=tollgate-table".to_owned(),
-        "AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:9".to_owned(),
+        format!("AWS_ENDPOINT_URL_DYNAMODB={}", local.ready.dynamodb),
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://127.0.0.1:9".to_owned(),
         format!("ISSUER={}", local.ready.gateway),
     ];
     for line in expected {

@@ -3,7 +3,7 @@
 use localstack::stack::Options;
 use std::time::Duration;
 
-use crate::support::{Gate, start, start_with};
+use crate::support::{Gate, eventually, start, start_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_chunk_reaches_the_client_while_the_second_is_held_back() {
@@ -37,10 +37,16 @@ async fn the_prelude_gives_status_headers_and_cookies() {
 async fn a_client_that_leaves_does_not_stop_the_function() {
     let running = start().await;
     let gate = Gate::new().await;
-    let mut response = running.post(&format!("/stream?gate={}", gate.port)).await;
+    let mut response = running.post(&format!("/stream?gate={}&then=bulk", gate.port)).await;
     assert_eq!(response.chunk().await.unwrap().unwrap(), "first");
     let mut function = gate.reached().await;
     drop(response);
+    // Only when the gateway has noticed can it do anything wrong.
+    let log = running.stack.ready().logs.join("gateway.log");
+    eventually("the gateway did not notice", || {
+        std::fs::read_to_string(&log).unwrap().contains("the client left")
+    })
+    .await;
     function.open().await;
     assert_eq!(function.rest().await, "done");
     assert_eq!(running.post("/stream").await.text().await.unwrap(), "firstsecond");

@@ -59,7 +59,7 @@ pub(crate) fn options(binaries: &TempDir) -> Options {
         data: None,
         tls: false,
         bedrock: Some("http://127.0.0.1:9".to_owned()),
-        aws_endpoint: Some("http://127.0.0.1:9".to_owned()),
+        aws_endpoint: None,
         lambda: None,
         limits: Limits::default(),
     }
@@ -150,4 +150,16 @@ impl AtGate {
             .expect("nothing more was said");
         rest
     }
+}
+
+/// Looks again and again at something that no event tells of: another process's end, a file that another process rewrites.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let looking = async {
+        while !holds() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
 }

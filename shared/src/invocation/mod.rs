@@ -25,7 +25,6 @@ use crate::error::{Error, Kind};
 use crate::http::Caller;
 use crate::model::{Catalog, ModelError, ResolvedModel};
 use crate::price::{PriceError, PriceList, Rates};
-use crate::scope::Scope;
 use crate::store::Store;
 use crate::upstream::{Bedrock, NoAnswer, Operation};
 use crate::usage::Outcome;
@@ -100,19 +99,19 @@ pub enum Delivery {
 
 /// One call that a caller wants made.
 #[derive(Debug)]
-pub struct Call {
-    /// Who wants it.
-    pub caller: Caller,
+struct Call {
+    /// Who wants it; the route has seen that the scope is there.
+    caller: Caller,
     /// In whose words errors are told.
-    pub dialect: Dialect,
+    dialect: Dialect,
     /// How the answer leaves.
-    pub delivery: Delivery,
+    delivery: Delivery,
     /// The model as the caller named it, decoded.
-    pub model: String,
+    model: String,
     /// Headers for Bedrock.
-    pub headers: HeaderMap,
+    headers: HeaderMap,
     /// The body for Bedrock.
-    pub body: Bytes,
+    body: Bytes,
 }
 
 /// What is known of a call when it goes out.
@@ -130,7 +129,7 @@ struct Admitted {
 /// # Errors
 /// What the caller did wrong, or what Bedrock or the table could not do; in the last case the call has its row all the
 /// same, or its loss is logged with all that the row would have held.
-pub async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
+async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     let Call {
         caller,
         dialect,
@@ -139,7 +138,6 @@ pub async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         headers,
         body,
     } = call;
-    caller.require(Scope::ModelsInvoke, &models.clock)?;
     let model = models.catalog.resolve(&model).map_err(refused_model)?;
     let rates = models.prices.rates(&model.price_key).map_err(refused_price)?;
     let admitted = Admitted {

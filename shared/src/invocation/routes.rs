@@ -1,4 +1,4 @@
-//! From a request on a model route to a [`Call`].
+//! From a request on a model route to a call.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use super::{Call, Delivery, Models, run};
 use crate::error::{Error, Kind};
 use crate::http::{Caller, Outcome, require_content_type, require_identity_encoding};
+use crate::scope::Scope;
 use crate::wire::anthropic::{beta_flags, check_invoke_body, messages_request};
 use crate::wire::bedrock::{FORWARDED, PRICED_BY_HEADER};
 use crate::wire::dialect::Dialect;
@@ -24,7 +25,7 @@ const LONGEST_BODY_BYTES: usize = 25_000_000;
 /// A route of Bedrock Runtime: the body goes as it is, and so does the answer.
 ///
 /// # Errors
-/// See [`run`].
+/// What the caller did wrong, or what Bedrock or the table could not do.
 pub async fn bedrock(
     models: &Arc<Models>,
     caller: Caller,
@@ -32,6 +33,7 @@ pub async fn bedrock(
     suffix: &'static str,
     delivery: Delivery,
 ) -> Outcome {
+    caller.require(Scope::ModelsInvoke, &models.clock)?;
     let (parts, body) = read(request).await?;
     let model = model_of_path(parts.raw_http_path(), suffix)?;
     require_identity_encoding(&parts.headers)?;
@@ -59,8 +61,9 @@ pub async fn bedrock(
 /// The Messages API.
 ///
 /// # Errors
-/// See [`run`].
+/// What the caller did wrong, or what Bedrock or the table could not do.
 pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) -> Outcome {
+    caller.require(Scope::ModelsInvoke, &models.clock)?;
     let (parts, body) = read(request).await?;
     if parts.headers.contains_key(http::header::CONTENT_TYPE) {
         require_content_type(&parts.headers, "application/json")?;

@@ -1,4 +1,4 @@
-//! The table. Every key string is made in [`key`], a file per aggregate holds its items and what can be done to them, and
+//! The table. Every key string is made in `key`, a file per aggregate holds its items and what can be done to them, and
 //! a condition that fails is an outcome, not an error. No request's path scans.
 
 mod api_keys;

@@ -3,12 +3,9 @@
 use super::*;
 
 #[tokio::test]
-async fn everything_is_ready_within_a_second() {
+async fn everything_that_was_asked_for_is_there_when_it_has_started() {
     let data = tempfile::tempdir().unwrap();
-    let began = Instant::now();
     let endpoints = started(data.path()).await;
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
     for url in [&endpoints.dynamodb, &endpoints.s3, &endpoints.secretsmanager] {
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     }

@@ -284,9 +284,7 @@ async fn many_streams_at_once_are_each_billed_what_they_were_told() {
         })
     });
     let calls: Vec<_> = calls.collect();
-    while mock.ledger().totals.open < 60 {
-        tokio::task::yield_now().await;
-    }
+    counted(&mock, "all 60 are under way", |totals| totals.open == 60).await;
     mock.release("all");
     let told: u64 = join_all(calls).await.into_iter().map(Result::unwrap).sum();
     let totals = mock.ledger().totals;

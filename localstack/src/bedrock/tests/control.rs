@@ -11,15 +11,15 @@ async fn a_held_stream_gives_its_first_frame_and_goes_on_when_released() {
     let second = tokio::time::timeout(Duration::from_millis(50), output.body.recv()).await;
     assert!(second.is_err(), "nothing more comes while it is held");
     let control = reqwest::Client::new();
-    let holds: Value = control
-        .get(format!("{}/_mock/holds", mock.url))
-        .send()
+    let held = async {
+        let url = format!("{}/_mock/holds", mock.url);
+        while control.get(&url).send().await.unwrap().json::<Value>().await.unwrap()
+            != json!({ "here": { "waiting": 1, "released": false } })
+        {}
+    };
+    tokio::time::timeout(PATIENCE, held)
         .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(holds, json!({ "here": { "waiting": 1, "released": false } }));
+        .expect("one stream is held by that name");
     let released = control
         .post(format!("{}/_mock/release/here", mock.url))
         .send()

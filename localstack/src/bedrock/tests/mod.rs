@@ -25,6 +25,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::*;
 use crate::aws::sdk_config;
 
+/// After which a test has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
 const MODEL: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 fn client(mock: &Mock) -> Client {
@@ -57,7 +59,8 @@ async fn stream(mock: &Mock, directive: Value) -> InvokeModelWithResponseStreamO
 async fn read(mut output: InvokeModelWithResponseStreamOutput) -> (Vec<Value>, Result<(), String>) {
     let mut events = Vec::new();
     loop {
-        match output.body.recv().await {
+        let received = tokio::time::timeout(PATIENCE, output.body.recv()).await;
+        match received.expect("the stream goes on") {
             Ok(Some(ResponseStream::Chunk(part))) => {
                 events.push(serde_json::from_slice(part.bytes().unwrap().as_ref()).unwrap());
             }
@@ -132,17 +135,20 @@ fn frames(bytes: &[u8]) -> Result<(Vec<Message>, usize), aws_smithy_eventstream:
     }
 }
 
-/// Waits until no call is open, which a call that was left is for a moment.
-async fn settled(mock: &Mock) -> Ledger {
+/// Waits until the sums are as they should be.
+async fn counted(mock: &Mock, what: &str, as_wanted: impl Fn(&Totals) -> bool) -> Ledger {
     let wait = async {
-        while mock.ledger().totals.open > 0 {
+        while !as_wanted(&mock.ledger().totals) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         mock.ledger()
     };
-    tokio::time::timeout(Duration::from_secs(10), wait)
-        .await
-        .expect("every call is settled")
+    tokio::time::timeout(PATIENCE, wait).await.expect(what)
+}
+
+/// Waits until no call is open, which a call that was left is for a moment.
+async fn settled(mock: &Mock) -> Ledger {
+    counted(mock, "every call is settled", |totals| totals.open == 0).await
 }
 
 fn picodollars(usage: &Usage) -> u128 {

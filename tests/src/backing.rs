@@ -1,0 +1,121 @@
+//! What the functions stand on: the embedded AWS with the template's resources, the fixtures in it, and the Bedrock mock.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gateway::aws::Aws;
+use gateway::config::Variables;
+use gateway::objects::Objects;
+use gateway::store::Store;
+use localstack::aws::{self, Endpoints, Resources};
+use localstack::bedrock::{self, Mock};
+use localstack::lambda::{dotenv, shared_variables};
+use localstack::template::{Template, Values};
+use tempfile::TempDir;
+
+use crate::fixtures;
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A running AWS and Bedrock with the fixtures planted. Dropping it stops both.
+pub struct Backing {
+    /// Bedrock.
+    pub mock: Mock,
+    /// The template, with names and ARNs filled in.
+    pub template: Template,
+    endpoints: Endpoints,
+    data: TempDir,
+}
+
+impl Backing {
+    /// Starts all, with the template's resources and the fixtures of [`fixtures::plant`].
+    pub async fn start() -> Self {
+        let data = tempfile::Builder::new().prefix("tollgate-tests-").tempdir().unwrap();
+        let mut values = Values {
+            parameters: BTreeMap::from([("Issuer".to_owned(), fixtures::ISSUER.to_owned())]),
+            ..Values::default()
+        };
+        let declared = template(&values);
+        let secrets = declared.secrets.iter();
+        let resources = Resources {
+            tables: declared.tables.iter().map(|table| table.definition.clone()).collect(),
+            buckets: declared.buckets.clone(),
+            secrets: secrets
+                .map(|secret| (secret.name.clone(), fixtures::SIGNING_SECRET.to_owned()))
+                .collect(),
+        };
+        let options = aws::Options {
+            data: data.path().to_owned(),
+            aws_endpoint: None,
+        };
+        let (endpoints, mock) = tokio::join!(Box::pin(aws::start(&options, &resources)), bedrock::start());
+        let endpoints = endpoints.unwrap();
+        values.secret_arns.clone_from(&endpoints.secret_arns);
+        let backing = Self {
+            mock: mock.unwrap(),
+            template: template(&values),
+            endpoints,
+            data,
+        };
+        Box::pin(fixtures::plant(&backing.store(), &backing.objects())).await;
+        backing
+    }
+
+    /// The table, reached as a function reaches it.
+    pub fn store(&self) -> Store {
+        let variables = self.variables("admin", &[]);
+        let table = variables.table().unwrap();
+        Store::new(Aws::from_environment(variables).unwrap().dynamodb(), table)
+    }
+
+    fn objects(&self) -> Objects {
+        let variables = self.variables("upload", &[]);
+        let bucket = variables.text("TOLLGATE_BUCKET").unwrap();
+        Objects::new(Aws::from_environment(variables).unwrap().s3(), bucket)
+    }
+
+    /// A function's environment: the template's variables and the local ones, some of them replaced.
+    pub fn variables(&self, function: &str, replaced: &[(&'static str, &str)]) -> Variables {
+        let function = self.template.functions.iter().find(|it| it.name == function).unwrap();
+        let mut all = self.shared_variables();
+        all.extend(function.environment.clone());
+        for (name, value) in replaced {
+            all.insert((*name).to_owned(), (*value).to_owned());
+        }
+        Variables::Given(all.into_iter().map(|(name, value)| (&*name.leak(), value)).collect())
+    }
+
+    /// A folder for files of a test, which goes when this is dropped.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A file for `cargo lambda watch --env-file`, which gives every function the same.
+    pub fn env_file(&self) -> PathBuf {
+        let path = self.data().join("functions.env");
+        std::fs::write(&path, dotenv(&self.template.functions, &self.shared_variables())).unwrap();
+        path
+    }
+
+    fn shared_variables(&self) -> BTreeMap<String, String> {
+        shared_variables(&[
+            ("BEDROCK_RUNTIME", &self.mock.url),
+            ("DYNAMODB", &self.endpoints.dynamodb),
+            ("S3", &self.endpoints.s3),
+            ("SECRETS_MANAGER", &self.endpoints.secretsmanager),
+        ])
+    }
+}
+
+fn template(values: &Values) -> Template {
+    Template::read(&root().join("template.yaml"), values).unwrap()
+}
+
+/// A URL at which nothing listens: what is down.
+pub fn nowhere() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}

@@ -1,0 +1,134 @@
+//! The functions in this process, behind the same layers that their binaries run.
+
+use std::sync::Arc;
+
+use authorizer::AuthorizerRequest;
+use axum::Router;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use gateway::aws::Aws;
+use gateway::clock::Clock;
+use gateway::http::{buffered, streaming};
+use gateway::invocation::Models;
+use http::HeaderMap;
+use lambda_http::request::LambdaRequest;
+use lambda_runtime::tower::ServiceExt as _;
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde_json::Value;
+
+use crate::answer::{Answer, HttpAnswer};
+use crate::backing::Backing;
+use crate::fixtures::held_clock;
+
+/// The six functions, each built once as its `main` builds it.
+pub struct Functions {
+    /// The time that they go by.
+    pub clock: Clock,
+    authorizer: authorizer::State,
+    token: Router,
+    invoke: Router,
+    stream: Router,
+    upload: Router,
+    admin: Router,
+}
+
+/// An answer that has begun.
+pub struct Begun {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The rest of it. Dropping it is what a runtime does whose client has left.
+    pub body: BoxStream<'static, Bytes>,
+}
+
+impl Functions {
+    /// The functions over `backing`.
+    pub fn new(backing: &Backing) -> Self {
+        Self::with(backing, &[])
+    }
+
+    /// The functions over `backing` with some variables replaced.
+    pub fn with(backing: &Backing, replaced: &[(&'static str, &str)]) -> Self {
+        let clock = held_clock();
+        let variables = |function: &str| backing.variables(function, replaced);
+        let aws = |function: &str| Aws::from_environment(variables(function)).unwrap();
+        let models = |name: &str| Arc::new(Models::new(&aws(name), &variables(name), clock.clone()).unwrap());
+        let token = token::State::new(&aws("token"), &variables("token"), clock.clone()).unwrap();
+        let upload = upload::State::new(&aws("upload"), &variables("upload"), clock.clone()).unwrap();
+        let admin = admin::State::new(&aws("admin"), &variables("admin"), clock.clone()).unwrap();
+        Self {
+            authorizer: authorizer::State::new(&aws("authorizer"), &variables("authorizer"), clock.clone()).unwrap(),
+            token: token::router(Arc::new(token)),
+            invoke: invoke::router(models("invoke")),
+            stream: stream::router(models("stream")),
+            upload: upload::router(Arc::new(upload)),
+            admin: admin::router(Arc::new(admin)),
+            clock,
+        }
+    }
+
+    /// Hands an event to a function and reads its answer to the end.
+    pub async fn call(&self, function: &str, event: &Value) -> Answer {
+        match function {
+            "authorizer" => Answer::Authorizer(self.authorize(event).await),
+            "token" => whole(&self.token, event).await,
+            "upload" => whole(&self.upload, event).await,
+            "admin" => whole(&self.admin, event).await,
+            _ => Answer::Http(self.begin(function, event).await.rest().await),
+        }
+    }
+
+    /// Hands an event to a function that streams, and returns when its head is there.
+    pub async fn begin(&self, function: &str, event: &Value) -> Begun {
+        let router = match function {
+            "invoke" => &self.invoke,
+            "stream" => &self.stream,
+            _ => panic!("{function} does not stream"),
+        };
+        let answer = streaming(router.clone()).oneshot(lambda_event(event)).await.unwrap();
+        Begun {
+            status: answer.metadata_prelude.status_code.as_u16(),
+            headers: answer.metadata_prelude.headers,
+            // The runtime would write an error into the body and end as if nothing were wrong.
+            body: answer.stream.map(|chunk| chunk.expect("a body never fails")).boxed(),
+        }
+    }
+
+    async fn authorize(&self, event: &Value) -> Value {
+        let request: AuthorizerRequest = serde_json::from_value(event.clone()).unwrap();
+        match self.authorizer.authorize(&request).await {
+            Ok(policy) => policy,
+            Err(closed) => serde_json::to_value(Diagnostic::from(lambda_runtime::Error::from(closed))).unwrap(),
+        }
+    }
+}
+
+impl Begun {
+    /// What comes next; nothing at the end.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        self.body.next().await
+    }
+
+    /// The whole answer.
+    pub async fn rest(self) -> HttpAnswer {
+        let body: Vec<Bytes> = self.body.collect().await;
+        HttpAnswer {
+            status: self.status,
+            headers: self.headers,
+            body: body.concat().into(),
+        }
+    }
+}
+
+async fn whole(router: &Router, event: &Value) -> Answer {
+    let answer = buffered(router.clone()).oneshot(lambda_event(event)).await.unwrap();
+    Answer::from_json(&serde_json::to_value(answer).unwrap())
+}
+
+fn lambda_event(event: &Value) -> LambdaEvent<LambdaRequest> {
+    // By text, as it comes: `LambdaRequest` reads itself from raw JSON.
+    let request: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
+    LambdaEvent::new(request, Context::default())
+}

@@ -19,5 +19,7 @@ macro_rules! on_both_hosts {
     )+};
 }
 
+mod authorization;
+mod credentials;
 mod metering;
 mod streams;

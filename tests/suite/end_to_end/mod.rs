@@ -23,3 +23,4 @@ mod authorization;
 mod credentials;
 mod metering;
 mod streams;
+mod upstream;

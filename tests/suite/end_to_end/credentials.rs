@@ -229,7 +229,7 @@ async fn bad_tokens(stack: &Stack) -> Vec<Shown> {
         spoilt("another issuer", &|it| it.iss = "https://elsewhere.example".into()),
         spoilt("another audience", &|it| it.aud = Audience::One("tollgat".into())),
         spoilt("a longer audience", &|it| {
-            it.aud = Audience::Several(vec!["tollgate.example".into()])
+            it.aud = Audience::Several(vec!["tollgate.example".into()]);
         }),
         spoilt("no subject", &|it| it.sub = String::new()),
         bearer("another key", &other.sign(&good).unwrap()),

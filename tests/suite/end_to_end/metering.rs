@@ -205,7 +205,11 @@ fn ordinary(number: usize) -> Plan {
     };
     Plan {
         model,
-        extra: if number % 3 == 0 { Extra::Cached } else { Extra::Nothing },
+        extra: if number.is_multiple_of(3) {
+            Extra::Cached
+        } else {
+            Extra::Nothing
+        },
         ..Plan::stays(route, directives[number % 7].clone())
     }
 }

@@ -8,6 +8,7 @@ mod host;
 mod invoke_api;
 mod launch;
 mod process;
+mod prompt;
 mod runtime_api;
 mod variables;
 mod watch;

@@ -26,7 +26,7 @@ pub(super) async fn serve(listener: TcpListener, environment: Arc<Environment>) 
     loop {
         let (stream, _) = net::accept(&listener).await;
         let environment = Arc::clone(&environment);
-        tokio::spawn(net::serve(stream, move |request| {
+        tokio::spawn(net::serve(super::prompt::Prompt(stream), move |request| {
             answer(request, Arc::clone(&environment))
         }));
     }

@@ -7,6 +7,8 @@
 //! - It ends a function's answer when the connection that asked for it closes. Lambda does not, so this side reads to the end.
 //! - A process that dies breaks the connection, and is not started again: what comes after waits for ever. It knows no
 //!   timeouts either (the deadline it gives functions is in 1970), so the template's are kept here.
+//! - A hundred events may wait for a function. With one more it stops for good, whichever function it is asked for: it holds
+//!   the lock that it needs to hand out an event while it waits for a place. So fewer are sent, and the others wait here.
 //! - Its CORS headers would mix with the function's: start it with `--disable-cors`.
 
 use std::collections::BTreeMap;
@@ -18,7 +20,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, SET_COOKIE, TR
 use http::{HeaderValue, StatusCode};
 use reqwest::Response;
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::PAYLOAD_LIMIT_BYTES;
@@ -32,12 +34,21 @@ const MODE_HEADER: &str = "lambda-runtime-function-response-mode";
 /// What a function may take beyond its timeout: it is built when its first event comes.
 const BUILD_ALLOWANCE: Duration = Duration::from_secs(60);
 
+/// How many events of a function may wait there for its answer to begin.
+const WAITING: usize = 50;
+
 /// A running `cargo lambda watch`.
 #[derive(Debug, Clone)]
 pub struct Watch {
     url: String,
     client: reqwest::Client,
-    timeouts: Arc<BTreeMap<String, Duration>>,
+    functions: Arc<BTreeMap<String, Watched>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    timeout: Duration,
+    places: Arc<Semaphore>,
 }
 
 impl Watch {
@@ -46,9 +57,12 @@ impl Watch {
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new(url: &str, functions: &[Function]) -> Result<Self> {
-        let timeout = |function: &Function| {
-            let timeout = Duration::from_secs(function.timeout_seconds) + BUILD_ALLOWANCE;
-            (function.name.clone(), timeout)
+        let watched = |function: &Function| {
+            let watched = Watched {
+                timeout: Duration::from_secs(function.timeout_seconds) + BUILD_ALLOWANCE,
+                places: Arc::new(Semaphore::new(WAITING)),
+            };
+            (function.name.clone(), watched)
         };
         Ok(Self {
             url: url.trim_end_matches('/').to_owned(),
@@ -56,13 +70,14 @@ impl Watch {
                 .no_proxy()
                 .build()
                 .doing("making a client for cargo lambda watch")?,
-            timeouts: Arc::new(functions.iter().map(timeout).collect()),
+            functions: Arc::new(functions.iter().map(watched).collect()),
         })
     }
 
     pub(super) async fn invoke(&self, function: &str, event: Bytes) -> Result<Answer, Failure> {
         let unknown = || Failure::Unavailable(format!("Function not found: {function}"));
-        let timeout = *self.timeouts.get(function).ok_or_else(unknown)?;
+        let Watched { timeout, places } = self.functions.get(function).ok_or_else(unknown)?;
+        let (timeout, places) = (*timeout, Arc::clone(places));
         if event.len() > PAYLOAD_LIMIT_BYTES {
             return Err(Failure::TooLarge);
         }
@@ -72,6 +87,8 @@ impl Watch {
             .body(event);
         // In a task of its own, because a caller that leaves must not take the function's answer with it.
         let invocation = tokio::spawn(async move {
+            // Only `close` makes this fail, and nobody closes it.
+            let _place = places.acquire().await;
             let until = Instant::now() + timeout;
             let timed_out = Failure::TimedOut {
                 seconds: timeout.as_secs(),
@@ -260,5 +277,30 @@ mod tests {
             message: "Unauthorized".to_owned(),
         };
         assert_eq!(asked.unwrap_err(), expected);
+    }
+
+    #[tokio::test]
+    async fn no_more_events_are_sent_than_may_wait_there() {
+        let (listener, watch) = watched().await;
+        let invocations: Vec<_> = (0..=WAITING)
+            .map(|_| {
+                let watch = watch.clone();
+                tokio::spawn(async move { watch.invoke("f", Bytes::new()).await })
+            })
+            .collect();
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING {
+            waiting.push(listener.accept().await.unwrap().0);
+        }
+        let one_more = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(one_more.is_err(), "one more than may wait there");
+        // One answer begins, and there is a place again.
+        let mut first = waiting.remove(0);
+        first.write_all(STREAMED).await.unwrap();
+        drop(listener.accept().await.unwrap());
+        drop((first, waiting));
+        for invocation in invocations {
+            invocation.abort();
+        }
     }
 }

@@ -48,6 +48,11 @@ impl Caller {
         }
     }
 
+    /// Somebody without a credential who calls the server at this URL (scheme, host and port).
+    pub fn at(url: &str) -> Self {
+        Self::anonymous(&client(), url)
+    }
+
     /// The same caller with one more header. A name that is there already gets a second value.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {

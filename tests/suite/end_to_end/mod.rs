@@ -19,4 +19,12 @@ macro_rules! on_both_hosts {
     )+};
 }
 
+mod authorization;
+mod authorizer_cache;
+mod credentials;
+mod faults;
+mod metering;
+mod outage;
+mod restart;
 mod streams;
+mod upstream;

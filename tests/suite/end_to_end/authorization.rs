@@ -1,0 +1,330 @@
+//! Who may do what: every route of the template × every kind of credential.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt as _, stream};
+use gateway::wire::dialect::Dialect;
+use localstack::template::{Template, Values};
+use serde_json::{Value, json};
+use tests::local::{Answer, Caller, MODEL, Route, Stack, marker, root, signing_key};
+
+use super::credentials;
+
+on_both_hosts!(
+    every_route_answers_every_credential_as_it_should,
+    a_right_credential_passes_in_either_header_and_in_both,
+    a_token_made_by_the_stacks_own_key_passes,
+);
+
+/// So many requests at once.
+const AT_ONCE: usize = 24;
+
+/// A-02, A-06, A-07, A-08, A-15, A-18
+async fn every_route_answers_every_credential_as_it_should(stack: &Stack) {
+    let matrix = Matrix::new(stack).await;
+    assert_eq!(matrix.uncovered(), BTreeSet::new(), "routes that nobody tests");
+    let bad = credentials::bad(stack, &matrix.owner).await;
+    let mut faults = Vec::new();
+    let pairs = matrix
+        .cases
+        .iter()
+        .flat_map(|case| bad.iter().map(move |shown| (case, shown)));
+    let mut answers = stream::iter(pairs)
+        .map(async |(case, shown)| {
+            let caller = shown
+                .headers
+                .iter()
+                .fold(stack.anonymous(), |caller, (name, value)| caller.with(name, value));
+            (case, shown, case.ask(&caller).await)
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some((case, shown, answer)) = answers.next().await {
+        let right = match case.scope {
+            Some(_) => is_unauthorized(&answer),
+            None => answer.status == case.open_status(shown),
+        };
+        if !right {
+            faults.push(format!(
+                "{} {} with {}: {answer:?}",
+                case.method, case.route, shown.name
+            ));
+        }
+    }
+    for case in &matrix.cases {
+        if let Some(fault) = matrix.fault_of_good_credentials(stack, case).await {
+            faults.push(format!("{} {}: {fault}", case.method, case.route));
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    // Of all this only the right credentials came through to Bedrock: one call a route.
+    let requests = stack.mock().requests(&matrix.mark).await;
+    assert_eq!(requests.len(), 3, "{requests:#?}");
+}
+
+/// A-06, A-08
+async fn a_right_credential_passes_in_either_header_and_in_both(stack: &Stack) {
+    let (user, program) = (stack.new_user().await, stack.service_account().await);
+    for credential in [&user.key, &program.key] {
+        let bearer = format!("Bearer {credential}");
+        for headers in [
+            vec![("authorization", &bearer)],
+            vec![("x-api-key", credential)],
+            vec![("Authorization", &bearer), ("X-Api-Key", credential)],
+        ] {
+            let caller = headers
+                .iter()
+                .fold(stack.anonymous(), |caller, (name, value)| caller.with(name, value));
+            let answer = caller.get("/api/usage/records").await;
+            assert_eq!(answer.status, 200, "{headers:?}: {answer:?}");
+        }
+    }
+}
+
+/// What the matrix's bad tokens are variations of is good: they are refused for what was spoilt, and for nothing else.
+async fn a_token_made_by_the_stacks_own_key_passes(stack: &Stack) {
+    let token = signing_key(stack).await.sign(&credentials::claims(stack)).unwrap();
+    let answer = stack.bearer(&token).get("/api/usage/records").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// A route, and how to ask it.
+struct Case {
+    method: &'static str,
+    /// The path in the template.
+    route: &'static str,
+    path: String,
+    content_type: &'static str,
+    body: String,
+    /// What the credential must allow; nothing where none is asked for.
+    scope: Option<&'static str>,
+    /// The status for a right credential.
+    status: u16,
+    dialect: Dialect,
+}
+
+impl Case {
+    async fn ask(&self, caller: &Caller) -> Answer {
+        let headers = [("content-type", self.content_type)];
+        caller.send(self.method, &self.path, &headers, self.body.clone()).await
+    }
+
+    /// An open route answers whatever is shown; but a client that shows two kinds of credentials to the token endpoint, one
+    /// of them in `Authorization`, is refused (RFC 6749, section 2.3), and so is one whose `Authorization` is no text.
+    fn open_status(&self, shown: &credentials::Shown) -> u16 {
+        let in_authorization = shown.headers.iter().find(|(name, _)| *name == "authorization");
+        match in_authorization {
+            Some((_, value)) if self.route == "/oauth/token" => {
+                if value.is_ascii() {
+                    400
+                } else {
+                    401
+                }
+            }
+            _ => self.status,
+        }
+    }
+}
+
+struct Matrix {
+    mark: String,
+    owner: String,
+    cases: Vec<Case>,
+    /// For each scope a key that allows it alone, and one that allows all but it.
+    keys: BTreeMap<&'static str, (String, String)>,
+}
+
+const SCOPES: [&str; 5] = ["models:invoke", "usage:read", "files", "keys", "admin"];
+
+impl Matrix {
+    async fn new(stack: &Stack) -> Self {
+        let (mark, owner) = (marker(), format!("user:{}", marker()));
+        let mut keys = BTreeMap::new();
+        for scope in SCOPES {
+            let others: Vec<&str> = SCOPES.into_iter().filter(|other| *other != scope).collect();
+            let (alone, without) = (
+                stack.new_key(&owner, &[scope]).await,
+                stack.new_key(&owner, &others).await,
+            );
+            keys.insert(scope, (alone, without));
+        }
+        Self {
+            cases: cases(stack, &mark, &keys["files"].0).await,
+            mark,
+            owner,
+            keys,
+        }
+    }
+
+    /// The template's routes that have no case.
+    fn uncovered(&self) -> BTreeSet<String> {
+        let issuer = ("Issuer".to_owned(), "https://gate.example".to_owned());
+        let values = Values {
+            parameters: BTreeMap::from([issuer]),
+            ..Values::default()
+        };
+        let template = Template::read(&root().join("template.yaml"), &values).unwrap();
+        let declared = template
+            .api
+            .routes
+            .iter()
+            .map(|route| format!("{} {}", route.method, route.path));
+        let covered: BTreeSet<_> = self
+            .cases
+            .iter()
+            .map(|case| format!("{} {}", case.method, case.route))
+            .collect();
+        declared.filter(|route| !covered.contains(route)).collect()
+    }
+
+    async fn fault_of_good_credentials(&self, stack: &Stack, case: &Case) -> Option<String> {
+        let Some(scope) = case.scope else {
+            let answer = case.ask(&stack.anonymous()).await;
+            return (answer.status != case.status).then(|| format!("asked by anybody: {answer:?}"));
+        };
+        let (alone, without) = &self.keys[scope];
+        let answer = case.ask(&stack.bearer(without)).await;
+        if !is_denied(&answer, case.dialect, scope) {
+            return Some(format!("without the scope {scope}: {answer:?}"));
+        }
+        let answer = case.ask(&stack.bearer(alone)).await;
+        (answer.status != case.status).then(|| format!("with the scope {scope}: {answer:?}"))
+    }
+}
+
+/// The gateway's own refusal, which clients of every dialect understand.
+fn is_unauthorized(answer: &Answer) -> bool {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    answer.status == 401
+        && answer.header("www-authenticate") == r#"Bearer realm="tollgate""#
+        && answer.header("x-amzn-errortype") == "UnrecognizedClientException"
+        && answer.header("cache-control") == "no-store"
+        && body["type"] == "error"
+        && body["error"]["type"] == "authentication_error"
+        && body["message"] == body["error"]["message"]
+        && body["request_id"] == answer.header("x-amzn-requestid")
+}
+
+/// A function's refusal of a credential that counts but does not allow this. API Gateway renames the challenge.
+fn is_denied(answer: &Answer, dialect: Dialect, scope: &str) -> bool {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let challenge = format!(r#"Bearer realm="tollgate", error="insufficient_scope", scope="{scope}""#);
+    let told = match dialect {
+        Dialect::Anthropic => body["error"]["type"] == "permission_error",
+        Dialect::Bedrock => answer.header("x-amzn-errortype") == "AccessDeniedException" && body["message"].is_string(),
+        Dialect::OAuth => false,
+        Dialect::Problem => body["code"] == "denied" && body["status"] == 403,
+    };
+    answer.status == 403 && answer.header("x-amzn-remapped-www-authenticate") == challenge && told
+}
+
+/// One case for each route. What has an id is made first.
+async fn cases(stack: &Stack, mark: &str, files_key: &str) -> Vec<Case> {
+    let mut cases = model_cases(mark);
+    cases.extend(file_cases(&upload(stack, files_key).await));
+    cases.extend(admin_cases(stack).await);
+    cases.extend(token_cases(stack).await);
+    cases
+}
+
+fn case(method: &'static str, route: &'static str, id: &str, scope: Option<&'static str>, status: u16) -> Case {
+    Case {
+        method,
+        route,
+        path: route.replace("{id}", id),
+        content_type: "application/json",
+        body: String::new(),
+        scope,
+        status,
+        dialect: Dialect::Problem,
+    }
+}
+
+fn model_cases(mark: &str) -> Vec<Case> {
+    let routes = [
+        (Route::Invoke, "/bedrock/model/{id}/invoke", Dialect::Bedrock),
+        (
+            Route::InvokeStream,
+            "/bedrock/model/{id}/invoke-with-response-stream",
+            Dialect::Bedrock,
+        ),
+        (Route::Messages, "/anthropic/v1/messages", Dialect::Anthropic),
+    ];
+    let of = |(form, route, dialect): (Route, &'static str, Dialect)| Case {
+        body: form.body(MODEL, mark).to_string(),
+        dialect,
+        ..case("POST", route, MODEL, Some("models:invoke"), 200)
+    };
+    routes.into_iter().map(of).collect()
+}
+
+const FORM: &str = "multipart/form-data; boundary=b";
+
+fn form() -> String {
+    "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nbytes\r\n--b--\r\n".to_owned()
+}
+
+async fn upload(stack: &Stack, key: &str) -> String {
+    let headers = [("content-type", FORM)];
+    let answer = stack
+        .bearer(key)
+        .send("POST", "/api/v1/files/upload", &headers, form())
+        .await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()["file_id"].as_str().unwrap().to_owned()
+}
+
+fn file_cases(id: &str) -> Vec<Case> {
+    let files = Some("files");
+    vec![
+        Case {
+            content_type: FORM,
+            body: form(),
+            ..case("POST", "/api/v1/files/upload", "", files, 201)
+        },
+        case("GET", "/api/v1/files", "", files, 200),
+        case("GET", "/api/v1/files/{id}", id, files, 200),
+        case("GET", "/api/v1/files/{id}/content", id, files, 200),
+        // Last, since nothing can be read after it.
+        case("DELETE", "/api/v1/files/{id}", id, files, 204),
+    ]
+}
+
+async fn admin_cases(stack: &Stack) -> Vec<Case> {
+    let (client_id, _) = stack.new_client(&["files"]).await;
+    let named = json!({ "name": "made in the matrix" }).to_string();
+    let (keys, admin) = (Some("keys"), Some("admin"));
+    vec![
+        case("GET", "/api/usage/records", "", Some("usage:read"), 200),
+        Case {
+            body: named.clone(),
+            ..case("POST", "/api/keys", "", keys, 201)
+        },
+        case("GET", "/api/keys", "", keys, 200),
+        // There is no key of this id; whoever may not ask does not learn that.
+        case("DELETE", "/api/keys/{id}", "key_none", keys, 404),
+        Case {
+            body: named,
+            ..case("POST", "/api/admin/clients", "", admin, 201)
+        },
+        case("GET", "/api/admin/clients", "", admin, 200),
+        case("DELETE", "/api/admin/clients/{id}", &client_id, admin, 204),
+        case("GET", "/health", "", None, 200),
+    ]
+}
+
+async fn token_cases(stack: &Stack) -> Vec<Case> {
+    let (id, secret) = stack.new_client(&["files"]).await;
+    vec![
+        Case {
+            content_type: "application/x-www-form-urlencoded",
+            body: format!("grant_type=client_credentials&client_id={id}&client_secret={secret}"),
+            ..case("POST", "/oauth/token", "", None, 200)
+        },
+        Case {
+            body: json!({ "client_id": id, "client_secret": secret }).to_string(),
+            ..case("POST", "/api/v1/auth/token", "", None, 200)
+        },
+        case("GET", "/.well-known/jwks.json", "", None, 200),
+        case("GET", "/.well-known/oauth-authorization-server", "", None, 200),
+    ]
+}

@@ -18,7 +18,8 @@ fmt: ## format the code
 	cargo fmt --all
 
 events: ## replay events/ in process and through `cargo lambda invoke`
-	@tools/check setup build
+	@tools/setup venv
+	cargo build --locked --workspace
 	cargo test --locked --package tests --test suite events::
 
 bench: ## cold start, size and warm call of the release build

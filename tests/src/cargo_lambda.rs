@@ -49,7 +49,9 @@ impl Watch {
             .stderr(File::create(&log).unwrap());
         let mut watch = Self {
             address: free,
-            child: command.spawn().unwrap(),
+            child: command
+                .spawn()
+                .expect("cargo-lambda starts; `tools/setup venv` installs it"),
             log,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         };

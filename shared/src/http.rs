@@ -207,6 +207,19 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// The one parameter of a path, decoded once. What does not decode to UTF-8 names nothing.
+#[derive(Clone, Debug)]
+pub struct PathId(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|_| Error::not_found("id"))
+    }
+}
+
 /// An answer of JSON.
 ///
 /// # Errors

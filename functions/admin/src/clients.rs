@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, json, query, read_json};
+use gateway::http::{Caller, Outcome, PathId, json, query, read_json};
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::{Secret, SecretKind};
@@ -97,11 +97,7 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
     )
 }
 
-pub(crate) async fn revoke(
-    Extract(state): Extract<Arc<State>>,
-    caller: Caller,
-    Path(client_id): Path<String>,
-) -> Outcome {
+pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(client_id): PathId) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
     if is_id(&client_id) && state.store.revoke_client(&client_id, state.clock.now()).await? {
         Ok(StatusCode::NO_CONTENT.into_response())

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State as Extract};
+use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, json, query, read_json};
+use gateway::http::{Caller, Outcome, PathId, json, query, read_json};
 use gateway::principal::Subject;
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
@@ -128,7 +128,7 @@ struct OwnerQuery {
 pub(crate) async fn revoke(
     Extract(state): Extract<Arc<State>>,
     caller: Caller,
-    Path(key_id): Path<String>,
+    PathId(key_id): PathId,
     uri: Uri,
 ) -> Outcome {
     caller.require(Scope::Keys, &state.clock)?;

@@ -5,14 +5,14 @@ mod form;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State as Extract};
+use axum::extract::{Request, State as Extract};
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, json, query};
+use gateway::http::{Caller, Outcome, PathId, json, query};
 use gateway::objects::Objects;
 use gateway::random;
 use gateway::scope::Scope;
@@ -105,11 +105,11 @@ async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> 
     )
 }
 
-async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, Path(id): Path<String>) -> Outcome {
+async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(id): PathId) -> Outcome {
     json(StatusCode::OK, &own_file(&state, &caller, &id).await?)
 }
 
-async fn content(Extract(state): Extract<Arc<State>>, caller: Caller, Path(id): Path<String>) -> Outcome {
+async fn content(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(id): PathId) -> Outcome {
     let file = own_file(&state, &caller, &id).await?;
     let bytes = state
         .objects
@@ -124,7 +124,7 @@ async fn content(Extract(state): Extract<Arc<State>>, caller: Caller, Path(id): 
     Ok((headers, bytes).into_response())
 }
 
-async fn delete(Extract(state): Extract<Arc<State>>, caller: Caller, Path(id): Path<String>) -> Outcome {
+async fn delete(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(id): PathId) -> Outcome {
     let file = own_file(&state, &caller, &id).await?;
     // The list first: a file that cannot be read is not listed.
     state.store.delete_file(&file.owner, &file.file_id).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -77,6 +77,8 @@ pub fn finished(router: Router) -> Router {
         .method_not_allowed_fallback(|| async {
             Error::new(Kind::MethodNotAllowed, "The path does not take this method.")
         })
+        // axum's own limit of 2 MB answers in plain text. An event of Lambda's holds 6 MB at most, and that bounds a body.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn(shape_errors))
 }
 

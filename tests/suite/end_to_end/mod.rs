@@ -21,6 +21,7 @@ macro_rules! on_both_hosts {
 
 mod authorization;
 mod authorizer_cache;
+mod bad_inputs;
 mod credentials;
 mod faults;
 mod files;

@@ -18,7 +18,8 @@ fmt: ## format the code
 	cargo fmt --all
 
 events: ## replay events/ in process and through `cargo lambda invoke`
-	cargo test --locked --package tests events
+	@tools/check setup build
+	cargo test --locked --package tests --test suite events::
 
 bench: ## cold start, size and warm call of the release build
 	cargo build --locked --release --workspace

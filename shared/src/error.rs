@@ -95,6 +95,9 @@ impl Kind {
     }
 }
 
+/// When to come back to what is down: soon, but not at once.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
 /// What went wrong, in words that are safe for a caller, and why, in words for the log.
 pub struct Error {
     /// What went wrong.
@@ -144,8 +147,15 @@ impl Error {
     /// A dependency is down. The caller is told to come back, and not which one it was.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let mut error = Self::new(Kind::Unavailable, "The gateway is not able to serve this right now.");
-        error.retry_after_seconds = Some(5);
+        error.retry_after_seconds = Some(RETRY_AFTER_SECONDS);
         error.source = Some(source.into());
+        error
+    }
+
+    /// Bedrock gives no answer, or not all of one.
+    pub fn upstream_unavailable(message: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let mut error = Self::new(Kind::UpstreamUnavailable, message).caused_by(source);
+        error.retry_after_seconds = Some(RETRY_AFTER_SECONDS);
         error
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::context;
 use crate::error::{Error, Kind};
 use crate::principal::Principal;
 use crate::scope::Scope;
+use crate::store::Cursor;
 use crate::wire::dialect::{self, Dialect};
 
 /// The request's id, in every answer.
@@ -77,8 +78,6 @@ pub fn finished(router: Router) -> Router {
         .method_not_allowed_fallback(|| async {
             Error::new(Kind::MethodNotAllowed, "The path does not take this method.")
         })
-        // axum's own limit of 2 MB answers in plain text. An event of Lambda's holds 6 MB at most, and that bounds a body.
-        .layer(DefaultBodyLimit::disable())
         .layer(from_fn(shape_errors))
 }
 
@@ -209,16 +208,30 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The one parameter of a path, decoded once. What does not decode to UTF-8 names nothing.
-#[derive(Clone, Debug)]
-pub struct PathId(pub String);
+/// A request's body in one piece. What is wrong with it is told in the caller's dialect.
+#[derive(Debug)]
+pub struct Whole(pub Bytes);
 
-impl<S: Send + Sync> FromRequestParts<S> for PathId {
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let body = Bytes::from_request(request, state).await;
+        body.map(Self)
+            .map_err(|_| Error::new(Kind::TooLarge, "The body is too large (2 MB)."))
+    }
+}
+
+/// The one parameter of a path, decoded. What cannot be decoded names nothing.
+#[derive(Debug)]
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
-        path.map(|path| Self(path.0)).map_err(|_| Error::not_found("id"))
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id)).map_err(|_| Error::not_found("path"))
     }
 }
 
@@ -297,6 +310,38 @@ pub fn query<T: serde::de::DeserializeOwned>(uri: &http::Uri) -> Result<T, Error
         .map_err(|_| Error::invalid("A query parameter is unknown, repeated, or has a wrong value."))
 }
 
+/// Which page of a list a request asks for.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// How many items.
+    pub limit: Option<usize>,
+    /// Where the page begins: the `next_cursor` of the one before.
+    pub cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// The size of the page: 50 unless asked for otherwise, at most 500.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidRequest`]
+    pub fn size(&self) -> Result<usize, Error> {
+        match self.limit {
+            None => Ok(50),
+            Some(limit @ 1..=500) => Ok(limit),
+            Some(_) => Err(Error::invalid("`limit` must be from 1 to 500.")),
+        }
+    }
+
+    /// The place to go on from.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidRequest`] for a cursor that is not one of ours.
+    pub fn after(&self) -> Result<Option<Cursor>, Error> {
+        self.cursor.as_deref().map(Cursor::decode).transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,6 +353,14 @@ mod tests {
         assert_eq!(dialect_of("/bedrock/model/x/invoke"), Dialect::Bedrock);
         assert_eq!(dialect_of("/api/v1/auth/token"), Dialect::OAuth);
         assert_eq!(dialect_of("/api/keys"), Dialect::Problem);
+    }
+
+    ///
+    #[test]
+    fn a_page_has_50_records_unless_asked_for_otherwise_and_never_over_500() {
+        let size = |limit| PageQuery { limit, cursor: None }.size();
+        assert_eq!((size(None).unwrap(), size(Some(500)).unwrap()), (50, 500));
+        assert!(size(Some(0)).is_err() && size(Some(501)).is_err());
     }
 
     #[test]

@@ -36,9 +36,32 @@ pub fn identifier(prefix: impl fmt::Display) -> Result<String, NoRandomness> {
     Ok(format!("{prefix}_{}", base62(20)?))
 }
 
+/// Whether a text can be an [`identifier`]. What cannot be one need not be looked up.
+pub fn is_identifier(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_could_be_minted_here_is_looked_up() {
+        assert!(is_identifier(&identifier("key").unwrap()));
+        for bad in [
+            "",
+            "a/b",
+            "a%",
+            "a'b",
+            "{\"S\":\"x\"}",
+            "*",
+            "a\0",
+            "é",
+            &"a".repeat(65),
+        ] {
+            assert!(!is_identifier(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn base62_has_the_length_asked_for_and_its_alphabet_only() {

@@ -71,7 +71,7 @@ class Messages(Case):
 
     def test_a_key_counts_as_bearer_token_and_as_x_api_key(self):
         key = ready()["api_key"]
-        for name, headers in {"bearer": {"Authorization": f"Bearer {key}"}, "x-api-key": {"x-api-key": key}}.items():
+        for name, headers in {"bearer": {"Authorization": f"Bearer {key}"}, "x-api-key": {"X-Api-Key": key}}.items():
             with self.subTest(name):
                 other = {"bearer": "X-Api-Key", "x-api-key": "Authorization"}[name]
                 headers = {**headers, other: anthropic.Omit()}

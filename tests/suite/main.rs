@@ -1,5 +1,11 @@
 //! The integration tests, in one binary, because each links the AWS SDKs again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod documents;
 mod end_to_end;
+mod errors;
 mod events;
+mod metering;
+mod passing_through;
+mod store;
+mod streaming;

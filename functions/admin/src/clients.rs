@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, PathId, json, query, read_json};
+use gateway::http::{Caller, Id, Outcome, PageQuery, Whole, json, query, read_json};
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::{Secret, SecretKind};
@@ -16,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::State;
-use crate::listing::{checked_name, cursor, is_id, page_size};
+use crate::name::checked_name;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +57,7 @@ pub(crate) async fn create(
     Extract(state): Extract<Arc<State>>,
     caller: Caller,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
     let wish: NewClient = read_json(&headers, &body)?;
@@ -78,18 +77,10 @@ pub(crate) async fn create(
     json(StatusCode::CREATED, &Shown::of(&client, Some(&secret)))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Query {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
-    let wish: Query = query(&uri)?;
-    let after = cursor(wish.cursor.as_deref())?;
-    let page = state.store.clients(page_size(wish.limit)?, after.as_ref()).await?;
+    let page: PageQuery = query(&uri)?;
+    let page = state.store.clients(page.size()?, page.after()?.as_ref()).await?;
     let clients: Vec<_> = page.items.iter().map(|client| Shown::of(client, None)).collect();
     json(
         StatusCode::OK,
@@ -97,9 +88,9 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
     )
 }
 
-pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(client_id): PathId) -> Outcome {
+pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, Id(client_id): Id) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
-    if is_id(&client_id) && state.store.revoke_client(&client_id, state.clock.now()).await? {
+    if random::is_identifier(&client_id) && state.store.revoke_client(&client_id, state.clock.now()).await? {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
         Err(Error::not_found("service account"))

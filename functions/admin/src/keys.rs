@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, PathId, json, query, read_json};
+use gateway::http::{Caller, Id, Outcome, PageQuery, Whole, json, query, read_json};
 use gateway::principal::Subject;
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
@@ -17,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::State;
-use crate::listing::{checked_name, cursor, is_id, page_size};
+use crate::name::checked_name;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,7 +66,7 @@ pub(crate) async fn create(
     Extract(state): Extract<Arc<State>>,
     caller: Caller,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Outcome {
     caller.require(Scope::Keys, &state.clock)?;
     let wish: NewKey = read_json(&headers, &body)?;
@@ -107,10 +106,13 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
     caller.require(Scope::Keys, &state.clock)?;
     let wish: Query = query(&uri)?;
     let owner = owner_of(&caller, wish.owner)?;
-    let after = cursor(wish.cursor.as_deref())?;
+    let page = PageQuery {
+        limit: wish.limit,
+        cursor: wish.cursor,
+    };
     let page = state
         .store
-        .api_keys_of(&owner, page_size(wish.limit)?, after.as_ref())
+        .api_keys_of(&owner, page.size()?, page.after()?.as_ref())
         .await?;
     let keys: Vec<_> = page.items.iter().map(|api_key| Shown::of(api_key, None)).collect();
     json(
@@ -125,16 +127,11 @@ struct OwnerQuery {
     owner: Option<Subject>,
 }
 
-pub(crate) async fn revoke(
-    Extract(state): Extract<Arc<State>>,
-    caller: Caller,
-    PathId(key_id): PathId,
-    uri: Uri,
-) -> Outcome {
+pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, Id(key_id): Id, uri: Uri) -> Outcome {
     caller.require(Scope::Keys, &state.clock)?;
     let wish: OwnerQuery = query(&uri)?;
     let owner = owner_of(&caller, wish.owner)?;
-    if is_id(&key_id) && state.store.revoke_api_key(&owner, &key_id, state.clock.now()).await? {
+    if random::is_identifier(&key_id) && state.store.revoke_api_key(&owner, &key_id, state.clock.now()).await? {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
         Err(Error::not_found("API key"))

@@ -3,7 +3,7 @@
 mod clients;
 mod health;
 mod keys;
-mod listing;
+mod name;
 mod usage;
 
 use std::num::NonZeroU32;

@@ -3,29 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::State as Extract;
-use gateway::http::{Caller, Outcome, json, query};
+use gateway::http::{Caller, Outcome, PageQuery, json, query};
 use gateway::scope::Scope;
 use http::{StatusCode, Uri};
-use serde::Deserialize;
 
 use crate::State;
-use crate::listing::{cursor, page_size};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Query {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
 
 /// `GET /api/usage/records`: the caller's rows, newest first.
 pub(crate) async fn records(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
     caller.require(Scope::UsageRead, &state.clock)?;
-    let wish: Query = query(&uri)?;
-    let after = cursor(wish.cursor.as_deref())?;
+    let page: PageQuery = query(&uri)?;
     let page = state
         .store
-        .usage_of(&caller.principal.subject, page_size(wish.limit)?, after.as_ref())
+        .usage_of(&caller.principal.subject, page.size()?, page.after()?.as_ref())
         .await?;
     let next_cursor = page.next_cursor.map(|it| it.encode());
     json(

@@ -8,15 +8,14 @@ mod event;
 
 use gateway::aws::Aws;
 use gateway::clock::{Clock, Stopwatch};
-use gateway::config::{ConfigError, Issuer, Variables};
+use gateway::config::{ConfigError, Variables};
 use gateway::context::field;
 use gateway::error::Error;
-use gateway::jwt::{Refusal, SigningKey, VerifyingKey};
+use gateway::jwt::Refusal;
 use gateway::secret::Secret;
-use gateway::secrets::Secrets;
+use gateway::signing::Signing;
 use gateway::store::{ApiKey, Store};
 use serde_json::{Map, Value, json};
-use tokio::sync::OnceCell;
 
 use credential::Credential;
 pub use event::AuthorizerRequest;
@@ -24,12 +23,8 @@ pub use event::AuthorizerRequest;
 /// What the authorizer works with.
 pub struct State {
     store: Store,
-    secrets: Secrets,
-    signing_secret: String,
-    issuer: Issuer,
-    audience: String,
+    signing: Signing,
     clock: Clock,
-    verifying_key: OnceCell<VerifyingKey>,
 }
 
 /// Why a caller does not get in.
@@ -58,14 +53,11 @@ impl State {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
+        let store = Store::new(aws.dynamodb(), variables.table()?);
         Ok(Self {
-            store: Store::new(aws.dynamodb(), variables.table()?),
-            secrets: Secrets::new(aws.secretsmanager()),
-            signing_secret: variables.signing_secret()?,
-            issuer: variables.issuer()?,
-            audience: variables.audience()?,
+            store,
+            signing: Signing::new(aws, variables)?,
             clock,
-            verifying_key: OnceCell::new(),
         })
     }
 
@@ -93,9 +85,14 @@ impl State {
     }
 
     async fn by_token(&self, token: &str) -> Result<Map<String, Value>, Closed> {
-        let key = self.verifying_key().await.map_err(Closed::Unknown)?;
+        let key = self.signing.key().await.map_err(Closed::Unknown)?.verifying();
         let stopwatch = Stopwatch::start();
-        let verdict = key.verify(token, self.issuer.as_str(), &self.audience, self.clock.now_seconds());
+        let verdict = key.verify(
+            token,
+            self.signing.issuer.as_str(),
+            &self.signing.audience,
+            self.clock.now_seconds(),
+        );
         count(&verdict, stopwatch);
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
         let mut context = Map::new();
@@ -107,16 +104,6 @@ impl State {
             context.insert(field::TEAM.into(), team.into());
         }
         Ok(context)
-    }
-
-    async fn verifying_key(&self) -> Result<&VerifyingKey, Error> {
-        self.verifying_key
-            .get_or_try_init(|| async {
-                let stored = self.secrets.read(&self.signing_secret).await?;
-                let key = SigningKey::from_stored(&stored).map_err(Error::unavailable)?;
-                Ok(key.verifying().clone())
-            })
-            .await
     }
 }
 

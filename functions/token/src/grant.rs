@@ -21,12 +21,12 @@ pub(crate) async fn client_credentials(
     let scopes = granted(&client, scope)?;
     let now = state.clock.now_seconds();
     let claims = Claims {
-        iss: state.issuer.as_str().to_owned(),
+        iss: state.signing.issuer.as_str().to_owned(),
         sub: Subject::of_client(&client.client_id)
             .map_err(Error::internal)?
             .as_str()
             .to_owned(),
-        aud: Audience::One(state.audience.clone()),
+        aud: Audience::One(state.signing.audience.clone()),
         exp: now + ACCESS_TOKEN_SECONDS,
         iat: now,
         nbf: None,
@@ -35,7 +35,7 @@ pub(crate) async fn client_credentials(
         scope: scopes.to_string(),
         team: None,
     };
-    let access_token = state.signing_key().await?.sign(&claims).map_err(Error::internal)?;
+    let access_token = state.signing.key().await?.sign(&claims).map_err(Error::internal)?;
     Ok(TokenAnswer {
         access_token,
         token_type: "Bearer",

@@ -9,32 +9,25 @@ mod metadata;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::{ConfigError, Issuer, Variables};
+use gateway::config::{ConfigError, Variables};
 use gateway::error::{Error, Kind};
-use gateway::http::{Outcome, json, read_json, require_content_type};
-use gateway::jwt::SigningKey;
+use gateway::http::{Outcome, Whole, json, read_json, require_content_type};
 use gateway::oauth::{ClientCredentials, Form, client_credentials};
-use gateway::secrets::Secrets;
+use gateway::signing::Signing;
 use gateway::store::Store;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
-use tokio::sync::OnceCell;
 
 /// What the token function works with.
 pub struct State {
     store: Store,
-    secrets: Secrets,
-    signing_secret: String,
-    issuer: Issuer,
-    audience: String,
+    signing: Signing,
     clock: Clock,
-    signing_key: OnceCell<SigningKey>,
 }
 
 impl State {
@@ -43,24 +36,12 @@ impl State {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
+        let store = Store::new(aws.dynamodb(), variables.table()?);
         Ok(Self {
-            store: Store::new(aws.dynamodb(), variables.table()?),
-            secrets: Secrets::new(aws.secretsmanager()),
-            signing_secret: variables.signing_secret()?,
-            issuer: variables.issuer()?,
-            audience: variables.audience()?,
+            store,
+            signing: Signing::new(aws, variables)?,
             clock,
-            signing_key: OnceCell::new(),
         })
-    }
-
-    async fn signing_key(&self) -> Result<&SigningKey, Error> {
-        self.signing_key
-            .get_or_try_init(|| async {
-                let stored = self.secrets.read(&self.signing_secret).await?;
-                SigningKey::from_stored(&stored).map_err(Error::unavailable)
-            })
-            .await
     }
 }
 
@@ -77,7 +58,12 @@ pub fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-async fn token_by_form(Extract(state): Extract<Arc<State>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn token_by_form(
+    Extract(state): Extract<Arc<State>>,
+    uri: Uri,
+    headers: HeaderMap,
+    Whole(body): Whole,
+) -> Response {
     let by_basic = headers.contains_key(header::AUTHORIZATION);
     let outcome = async {
         refuse_query(&uri)?;
@@ -103,7 +89,12 @@ struct JsonRequest {
     scope: Option<String>,
 }
 
-async fn token_by_json(Extract(state): Extract<Arc<State>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn token_by_json(
+    Extract(state): Extract<Arc<State>>,
+    uri: Uri,
+    headers: HeaderMap,
+    Whole(body): Whole,
+) -> Response {
     let outcome = async {
         refuse_query(&uri)?;
         let request: JsonRequest = read_json(&headers, &body)?;

@@ -14,12 +14,12 @@ use crate::State;
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 pub(crate) async fn jwks(Extract(state): Extract<Arc<State>>) -> Outcome {
-    let key = state.signing_key().await?.verifying().to_jwk();
+    let key = state.signing.key().await?.verifying().to_jwk();
     cached(&value!({"keys": [key]}))
 }
 
 pub(crate) async fn authorization_server(Extract(state): Extract<Arc<State>>) -> Outcome {
-    let issuer = state.issuer.as_str();
+    let issuer = state.signing.issuer.as_str();
     cached(&value!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),

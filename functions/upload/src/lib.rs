@@ -12,14 +12,13 @@ use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
 use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Outcome, PathId, json, query};
+use gateway::http::{Caller, Id, Outcome, PageQuery, json, query};
 use gateway::objects::Objects;
 use gateway::random;
 use gateway::scope::Scope;
 use gateway::secret::hex;
-use gateway::store::{Cursor, Store, StoredFile};
+use gateway::store::{Store, StoredFile};
 use http::{StatusCode, Uri, header};
-use serde::Deserialize;
 
 /// What the upload function works with.
 pub struct State {
@@ -80,24 +79,12 @@ async fn upload(Extract(state): Extract<Arc<State>>, caller: Caller, request: Re
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Query {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
     caller.require(Scope::Files, &state.clock)?;
-    let wish: Query = query(&uri)?;
-    let limit = wish.limit.unwrap_or(50);
-    if !(1..=500).contains(&limit) {
-        return Err(Error::invalid("`limit` must be from 1 to 500."));
-    }
-    let after = wish.cursor.as_deref().map(Cursor::decode).transpose()?;
+    let page: PageQuery = query(&uri)?;
     let page = state
         .store
-        .files_of(&caller.principal.subject, limit, after.as_ref())
+        .files_of(&caller.principal.subject, page.size()?, page.after()?.as_ref())
         .await?;
     json(
         StatusCode::OK,
@@ -105,11 +92,11 @@ async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> 
     )
 }
 
-async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(id): PathId) -> Outcome {
+async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
     json(StatusCode::OK, &own_file(&state, &caller, &id).await?)
 }
 
-async fn content(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(id): PathId) -> Outcome {
+async fn content(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
     let file = own_file(&state, &caller, &id).await?;
     let bytes = state
         .objects
@@ -124,7 +111,7 @@ async fn content(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(id)
     Ok((headers, bytes).into_response())
 }
 
-async fn delete(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(id): PathId) -> Outcome {
+async fn delete(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
     let file = own_file(&state, &caller, &id).await?;
     // The list first: a file that cannot be read is not listed.
     state.store.delete_file(&file.owner, &file.file_id).await?;
@@ -135,9 +122,9 @@ async fn delete(Extract(state): Extract<Arc<State>>, caller: Caller, PathId(id):
 /// A file of the caller's. Somebody else's answers like none at all, since it is not looked for.
 async fn own_file(state: &State, caller: &Caller, id: &str) -> Result<StoredFile, Error> {
     caller.require(Scope::Files, &state.clock)?;
-    let is_id = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let found = if is_id {
-        state.store.file(&caller.principal.subject, id).await?
+    let owner = &caller.principal.subject;
+    let found = if random::is_identifier(id) {
+        state.store.file(owner, id).await?
     } else {
         None
     };

@@ -40,7 +40,7 @@ pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
         }
         Err(cause) => {
             live.settle(Outcome::UpstreamError).await?;
-            Err(Error::new(Kind::UpstreamUnavailable, "Bedrock's answer broke off.").caused_by(cause))
+            Err(Error::upstream_unavailable("Bedrock's answer broke off.", cause))
         }
     }
 }

@@ -175,30 +175,21 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
 }
 
 async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
-    let (outcome, kind, message, maybe_billed) = match &failure {
-        NoAnswer::NotSent(_) => (
-            Outcome::UpstreamError,
-            Kind::UpstreamUnavailable,
-            "Bedrock cannot be reached.",
-            false,
-        ),
-        NoAnswer::Lost(_) => (
-            Outcome::UpstreamError,
-            Kind::UpstreamUnavailable,
-            "Bedrock's answer was lost.",
-            true,
-        ),
-        NoAnswer::TimedOut(_) => (
-            Outcome::Timeout,
-            Kind::UpstreamTimeout,
-            "Bedrock took too long to answer.",
-            true,
-        ),
+    let (outcome, maybe_billed) = match &failure {
+        NoAnswer::NotSent(_) => (Outcome::UpstreamError, false),
+        NoAnswer::Lost(_) => (Outcome::UpstreamError, true),
+        NoAnswer::TimedOut(_) => (Outcome::Timeout, true),
     };
-    live.settle_without_answer(outcome, maybe_billed)
-        .await
-        .err()
-        .unwrap_or_else(|| Error::new(kind, message).caused_by(failure))
+    if let Err(error) = live.settle_without_answer(outcome, maybe_billed).await {
+        return error;
+    }
+    match failure {
+        NoAnswer::NotSent(_) => Error::upstream_unavailable("Bedrock cannot be reached.", failure),
+        NoAnswer::Lost(_) => Error::upstream_unavailable("Bedrock's answer was lost.", failure),
+        NoAnswer::TimedOut(_) => {
+            Error::new(Kind::UpstreamTimeout, "Bedrock took too long to answer.").caused_by(failure)
+        }
+    }
 }
 
 fn refused_model(error: ModelError) -> Error {

@@ -24,7 +24,7 @@ fn cost(model: &str, usage: Usage) -> u128 {
     price(&list().rates(model).unwrap(), &usage).as_u128()
 }
 
-/// Worked out by hand from AWS's prices in dollars a million tokens, which are picodollars a token times a million.
+/// Worked out by hand from AWS's prices in dollars a million tokens, which are picodollars a token times a million.
 #[test]
 fn golden_prices() {
     let each = usage(1, 1, 1, 1, 1);

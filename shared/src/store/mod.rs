@@ -60,11 +60,14 @@ impl Cursor {
     /// # Errors
     /// [`crate::error::Kind::InvalidRequest`] for anything else.
     pub fn decode(text: &str) -> Result<Self, Error> {
-        let wrong = || Error::invalid("The cursor is not one of ours.");
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-        let key = String::from_utf8(bytes).map_err(|_| wrong())?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| Self::wrong())?;
+        let key = String::from_utf8(bytes).map_err(|_| Self::wrong())?;
         let fits = (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-        if fits { Ok(Self(key)) } else { Err(wrong()) }
+        if fits { Ok(Self(key)) } else { Err(Self::wrong()) }
+    }
+
+    fn wrong() -> Error {
+        Error::invalid("The cursor is not one of ours.")
     }
 }
 
@@ -128,9 +131,7 @@ impl Store {
 
     /// Reads a page of a partition.
     async fn list<T: DeserializeOwned>(&self, list: List<'_>) -> Result<Page<T>, Error> {
-        let start = list
-            .after
-            .map(|cursor| key::Key::new(&list.partition, &cursor.0).into_item());
+        let start = list.start()?;
         let mut values = Item::from([(":pk".to_owned(), AttributeValue::S(list.partition.clone()))]);
         let mut condition = "pk = :pk".to_owned();
         if let Some(prefix) = list.prefix {
@@ -166,6 +167,19 @@ struct List<'a> {
     newest_first: bool,
     limit: usize,
     after: Option<&'a Cursor>,
+}
+
+impl List<'_> {
+    /// Where to go on. DynamoDB refuses a place outside of what is asked for, which only a forged cursor names.
+    fn start(&self) -> Result<Option<Item>, Error> {
+        let Some(cursor) = self.after else {
+            return Ok(None);
+        };
+        if !cursor.0.starts_with(self.prefix.unwrap_or_default()) {
+            return Err(Cursor::wrong());
+        }
+        Ok(Some(key::Key::new(&self.partition, &cursor.0).into_item()))
+    }
 }
 
 fn sort_key(key: &Item) -> Option<String> {

@@ -21,10 +21,17 @@ macro_rules! on_both_hosts {
 
 mod authorization;
 mod authorizer_cache;
+mod bad_inputs;
 mod credentials;
 mod faults;
+mod files;
+mod keys;
 mod metering;
+mod models;
 mod outage;
 mod restart;
+mod secrecy;
+mod shape;
 mod streams;
+mod tokens;
 mod upstream;

@@ -152,12 +152,10 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     } else {
         Operation::InvokeStream
     };
-    let (started_at, stopwatch) = (models.clock.now(), Stopwatch::start());
-    let outcome = models
-        .bedrock
-        .call(operation, &admitted.model.bedrock_id, headers, body)
-        .await;
-    let mut live = Live::new(models.clone(), admitted, started_at, stopwatch);
+    // It is there before the call goes out, so that a call which is given up on the way has its row too.
+    let mut live = Live::new(models.clone(), admitted, models.clock.now(), Stopwatch::start());
+    let model = live.admitted().model.bedrock_id.clone();
+    let outcome = models.bedrock.call(operation, &model, headers, body).await;
     match outcome {
         Err(failure) => Err(no_answer(live, failure).await),
         Ok(answer) if !answer.status.is_success() => {

@@ -246,10 +246,19 @@ impl Stack {
 
     /// A user whom no other test knows, with an API key of all scopes but `admin`.
     pub async fn new_user(&self) -> User {
+        self.new_user_with(&["models:invoke", "usage:read", "files", "keys"])
+            .await
+    }
+
+    /// The same with all scopes: no missing right keeps this one from anything.
+    pub async fn almighty(&self) -> User {
+        self.new_user_with(&["models:invoke", "usage:read", "files", "keys", "admin"])
+            .await
+    }
+
+    async fn new_user_with(&self, scopes: &[&str]) -> User {
         let name = format!("user:{}", marker());
-        let key = self
-            .new_key(&name, &["models:invoke", "usage:read", "files", "keys"])
-            .await;
+        let key = self.new_key(&name, scopes).await;
         User {
             caller: self.bearer(&key),
             name,

@@ -21,6 +21,9 @@ macro_rules! on_both_hosts {
 
 mod authorization;
 mod authorizer_cache;
+mod bad_bodies;
+mod bad_fields;
+mod bad_forms;
 mod bad_inputs;
 mod credentials;
 mod faults;

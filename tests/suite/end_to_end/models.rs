@@ -3,7 +3,7 @@
 use futures_util::{StreamExt as _, stream};
 use gateway::wire::dialect::Dialect;
 use serde_json::json;
-use tests::local::{Caller, MODEL, Route, Stack, User, marker};
+use tests::local::{Caller, MODEL, Route, Stack, marker};
 
 use super::shape;
 
@@ -254,7 +254,7 @@ fn attempts(file: &str, mark: &str) -> Vec<Attempt> {
             path,
             body,
             dialect,
-        })
+        });
     };
     for id in hostile_ids() {
         for route in [Route::Invoke, Route::InvokeStream] {
@@ -304,7 +304,7 @@ fn attempts(file: &str, mark: &str) -> Vec<Attempt> {
 
 ///
 async fn no_path_leads_anywhere_else(stack: &Stack) {
-    let (admin, mark) = (all_mighty(stack).await, marker());
+    let (admin, mark) = (stack.almighty().await, marker());
     let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nkept\r\n--b--\r\n";
     let headers = [("content-type", "multipart/form-data; boundary=b")];
     let file = admin
@@ -341,19 +341,6 @@ async fn no_path_leads_anywhere_else(stack: &Stack) {
         before,
         "nothing was made, changed or deleted"
     );
-}
-
-/// Somebody whom no missing scope keeps from anything.
-async fn all_mighty(stack: &Stack) -> User {
-    let name = format!("user:{}", marker());
-    let key = stack
-        .new_key(&name, &["models:invoke", "usage:read", "files", "keys", "admin"])
-        .await;
-    User {
-        caller: stack.bearer(&key),
-        name,
-        key,
-    }
 }
 
 async fn state(caller: &Caller) -> serde_json::Value {

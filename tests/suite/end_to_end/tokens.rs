@@ -157,13 +157,16 @@ async fn a_revoked_client_gets_no_token(stack: &Stack) {
     assert_eq!(Route::Messages.call(&stack.bearer(&token), &marker()).await.status, 200);
 }
 
+/// What it is, headers, form, and the answer's status and code.
+type Refused<'a> = (&'static str, Vec<(&'static str, &'a str)>, String, u16, &'static str);
+
 /// security.md, "Token endpoint"
 async fn what_rfc_6749_refuses_is_refused(stack: &Stack) {
     let (id, secret) = stack.new_client(&["files"]).await;
     let good = format!("{GRANT}&client_id={id}&client_secret={secret}");
     let by_basic = basic(&id, &secret);
     let authorization = ("authorization", by_basic.as_str());
-    let cases: Vec<(&str, Vec<(&str, &str)>, String, u16, &str)> = vec![
+    let cases: Vec<Refused<'_>> = vec![
         ("two methods", vec![authorization], good.clone(), 400, "invalid_request"),
         (
             "two Basic headers",

@@ -58,9 +58,9 @@ impl Target {
 
     /// The good body with one member changed.
     fn with(&self, name: &str, value: Value) -> Bad {
-        let mut body = self.good.clone();
-        body[name] = value.clone();
         let mut shown = value.to_string();
+        let mut body = self.good.clone();
+        body[name] = value;
         shown.truncate(shown.floor_char_boundary(60));
         self.bad(format!("{name}: {shown}"), body.to_string())
     }

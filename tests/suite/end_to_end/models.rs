@@ -254,7 +254,7 @@ fn attempts(file: &str, mark: &str) -> Vec<Attempt> {
             path,
             body,
             dialect,
-        })
+        });
     };
     for id in hostile_ids() {
         for route in [Route::Invoke, Route::InvokeStream] {

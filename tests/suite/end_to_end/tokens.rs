@@ -163,7 +163,8 @@ async fn what_rfc_6749_refuses_is_refused(stack: &Stack) {
     let good = format!("{GRANT}&client_id={id}&client_secret={secret}");
     let by_basic = basic(&id, &secret);
     let authorization = ("authorization", by_basic.as_str());
-    let cases: Vec<(&str, Vec<(&str, &str)>, String, u16, &str)> = vec![
+    type Case<'a> = (&'static str, Vec<(&'static str, &'a str)>, String, u16, &'static str);
+    let cases: Vec<Case<'_>> = vec![
         ("two methods", vec![authorization], good.clone(), 400, "invalid_request"),
         (
             "two Basic headers",

@@ -34,7 +34,7 @@ ACTIONS = {
         for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "ConditionCheckItem", "DescribeTable")
     },
 }
-EVERY_FUNCTION = {"AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "TOLLGATE_LOG", "TOLLGATE_TABLE"}
+EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_TABLE"}
 TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
 ENVIRONMENT = {
     "token": EVERY_FUNCTION | TOKENS,

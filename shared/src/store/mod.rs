@@ -151,7 +151,12 @@ impl Store {
             .send()
             .await
             .map_err(unavailable)?;
-        let next_cursor = answer.last_evaluated_key.as_ref().and_then(sort_key).map(Cursor);
+        let next_cursor = answer
+            .last_evaluated_key
+            .as_ref()
+            .map(sort_key)
+            .transpose()?
+            .map(Cursor);
         let items = answer.items.unwrap_or_default();
         Ok(Page {
             items: serde_dynamo::from_items(items).map_err(Error::internal)?,
@@ -182,8 +187,12 @@ impl List<'_> {
     }
 }
 
-fn sort_key(key: &Item) -> Option<String> {
-    key.get(key::SORT).and_then(|value| value.as_s().ok()).cloned()
+/// A list whose place cannot be read must not end as if it were whole.
+fn sort_key(key: &Item) -> Result<String, Error> {
+    let text = key.get(key::SORT).map(AttributeValue::as_s);
+    text.and_then(Result::ok)
+        .cloned()
+        .ok_or_else(|| Error::internal("a last key without a sort key"))
 }
 
 /// An item of `value` under `key`. `version` names the form of the value, for whoever reads it in later years.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Shared};
 use axum::response::Response;
-use futures_util::stream::iter;
+use futures_util::StreamExt as _;
+use futures_util::stream::{iter, once};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use serde_json::Value;
@@ -152,13 +153,15 @@ async fn whole(mut bill: Bill, answer: Answer, directive: &Directive, started: I
         return broken(String::new());
     }
     let message = answer.message(&bill.usage);
-    if directive.cut_after.is_some() || directive.truncate_frame.is_some() {
-        bill.settle("cut", answer.output_tokens());
-        return broken(message);
-    }
+    // The head holds all the counts, and it comes whole.
     bill.exact = true;
-    bill.settle("complete", answer.output_tokens());
-    let mut response = Response::new(Body::from(message));
+    let mut response = if directive.cut_after.is_some() || directive.truncate_frame.is_some() {
+        bill.settle("cut", answer.output_tokens());
+        broken(message)
+    } else {
+        bill.settle("complete", answer.output_tokens());
+        Response::new(Body::from(message))
+    };
     let headers = response.headers_mut();
     wire::set(headers, "content-type", "application/json");
     let counts = [
@@ -182,9 +185,12 @@ async fn whole(mut bill: Bill, answer: Answer, directive: &Directive, started: I
 fn broken(message: String) -> Response {
     let length = message.len().max(1);
     let half = Bytes::from(message).slice(..length / 2);
-    let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "cut, as asked for");
-    let mut response = Response::new(Body::from_stream(iter([Ok(half), Err(cut)])));
-    wire::set(response.headers_mut(), "content-type", "application/json");
+    let cut = async {
+        // Gives the connection the chance to write head and half before it breaks.
+        tokio::task::yield_now().await;
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut, as asked for"))
+    };
+    let mut response = Response::new(Body::from_stream(iter([Ok(half)]).chain(once(cut))));
     wire::set(response.headers_mut(), "content-length", &length.to_string());
     response
 }

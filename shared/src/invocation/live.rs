@@ -168,6 +168,16 @@ impl Inner {
     }
 
     async fn whole(&mut self) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+        let body = self.collected().await;
+        if self.status.is_some_and(|status| status.is_success()) {
+            // Of an answer that broke off the head has come, and Bedrock's counts with it.
+            let read = body.as_ref().map_or(&[][..], |body| body);
+            self.meter.whole(&self.headers, read);
+        }
+        body
+    }
+
+    async fn collected(&mut self) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
         let mut all = BytesMut::new();
         while let Some(bytes) = self.data().await {
             all.extend_from_slice(&bytes?);
@@ -175,11 +185,7 @@ impl Inner {
                 return Err("the answer is too long".into());
             }
         }
-        let body = all.freeze();
-        if self.status.is_some_and(|status| status.is_success()) {
-            self.meter.whole(&self.headers, &body);
-        }
-        Ok(body)
+        Ok(all.freeze())
     }
 
     async fn data(&mut self) -> Option<Result<Bytes, Box<dyn std::error::Error + Send + Sync>>> {

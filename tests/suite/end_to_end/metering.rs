@@ -214,7 +214,7 @@ fn ordinary(number: usize) -> Plan {
     }
 }
 
-/// Errors before the head, inside the stream, and streams that just break.
+/// Errors before the head and inside the stream, and answers that just break.
 fn failures() -> Vec<Plan> {
     use Outcome::{ClientError, Denied, StreamInterrupted, Throttled, Timeout, UpstreamError};
     let before_the_head = [
@@ -227,18 +227,23 @@ fn failures() -> Vec<Plan> {
         (Denied, json!({ "status": 403 })),
         (Throttled, json!({ "error_type": "ModelNotReadyException" })),
     ];
+    // An answer in one piece that breaks off: all of it is billed.
+    let in_the_answer = [Route::Invoke, Route::Messages]
+        .map(|route| Plan::fails(route, UpstreamError, json!({ "output_tokens": 40, "cut_after": 1 })));
     let in_the_stream = [
         json!({ "output_tokens": 40, "exception_after": { "events": 5, "type": "throttlingException" } }),
         json!({ "output_tokens": 40, "exception_after": { "events": 1, "type": "modelStreamErrorException" } }),
         json!({ "output_tokens": 40, "exception_after": { "events": 7, "type": "serviceUnavailableException" } }),
-        json!({ "output_tokens": 40, "cut_after": 6 }),
         json!({ "output_tokens": 40, "truncate_frame": 5 }),
         json!({ "output_tokens": 40, "end_after": 6 }),
     ];
     let before = before_the_head.into_iter().zip(Route::ALL.into_iter().cycle());
     let before = before.map(|((outcome, directive), route)| Plan::fails(route, outcome, directive));
     let both = |directive: Value| Route::STREAMED.map(|route| Plan::fails(route, StreamInterrupted, directive.clone()));
-    before.chain(in_the_stream.into_iter().flat_map(both)).collect()
+    before
+        .chain(in_the_answer)
+        .chain(in_the_stream.into_iter().flat_map(both))
+        .collect()
 }
 
 fn assert_each_bill_has_its_row(bills: &[LedgerCall], rows: &[UsageRow]) {

@@ -12,7 +12,7 @@ on_both_hosts!(
     an_error_before_the_head_keeps_its_meaning_in_anthropics_dialect,
     an_exception_inside_a_stream_reaches_the_caller_in_its_dialect,
     a_stream_that_breaks_never_ends_as_if_it_were_complete,
-    an_answer_in_one_piece_that_breaks_off_is_an_error_with_an_estimated_row,
+    an_answer_in_one_piece_that_breaks_off_is_an_error_and_its_row_has_what_its_head_said,
 );
 
 /// Answers of every form.
@@ -233,7 +233,7 @@ async fn a_stream_that_breaks_never_ends_as_if_it_were_complete(stack: &Stack) {
     assert_eq!(rows.iter().filter(|row| !row.estimated).count(), exact, "{rows:#?}");
 }
 
-async fn an_answer_in_one_piece_that_breaks_off_is_an_error_with_an_estimated_row(stack: &Stack) {
+async fn an_answer_in_one_piece_that_breaks_off_is_an_error_and_its_row_has_what_its_head_said(stack: &Stack) {
     let user = stack.new_user().await;
     let cut = |route: Route| {
         let caller = user.caller.clone();
@@ -251,6 +251,14 @@ async fn an_answer_in_one_piece_that_breaks_off_is_an_error_with_an_estimated_ro
         (503, &json!("overloaded_error"))
     );
     for row in user.rows_once(2).await {
-        assert!(row.estimated && row.outcome == Outcome::UpstreamError, "{row:#?}");
+        assert_eq!(
+            (row.estimated, row.outcome),
+            (false, Outcome::UpstreamError),
+            "{row:#?}"
+        );
+        assert!(
+            row.usage.output_tokens.as_u64() > 0 && row.cost_picodollars.as_u128() > 0,
+            "{row:#?}"
+        );
     }
 }

@@ -51,6 +51,7 @@ impl Functions {
 
     /// The functions over `backing` with some variables replaced.
     pub fn with(backing: &Backing, replaced: &[(&'static str, &str)]) -> Self {
+        crate::logs::wake();
         let clock = held_clock();
         let variables = |function: &str| backing.variables(function, replaced);
         let aws = |function: &str| Aws::from_environment(variables(function)).unwrap();

@@ -1,7 +1,7 @@
 //! What the code of a test logs.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -15,8 +15,19 @@ pub struct Logs {
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
+/// Keeps every place that logs awake. A place that is first met where nobody listens is put to sleep, and if somebody begins to
+/// listen elsewhere in that very moment, it is overlooked and sleeps on; so somebody listens from the beginning, everywhere.
+pub fn wake() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Another one that was there before would do as well.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+    });
+}
+
 /// Captures what this thread logs, at every level. A test on a runtime of one thread captures all of its own.
 pub fn capture() -> Logs {
+    wake();
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .json()

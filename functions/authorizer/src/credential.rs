@@ -17,32 +17,39 @@ pub(crate) enum Credential {
     Jwt(String),
 }
 
-/// The credential of a request. `None`: there is none, or what there is cannot be one.
-pub(crate) fn from_headers(request: &AuthorizerRequest) -> Option<Credential> {
+/// There is no credential, or what there is cannot be one. Which of them is not told.
+#[derive(Debug)]
+pub(crate) struct NoCredential;
+
+/// The credential of a request.
+pub(crate) fn from_headers(request: &AuthorizerRequest) -> Result<Credential, NoCredential> {
     let (authorization, api_key) = (
         request.header_values("authorization"),
         request.header_values("x-api-key"),
     );
     if authorization.len() > 1 || api_key.len() > 1 {
-        return None;
+        return Err(NoCredential);
     }
     let bearer = match authorization.first() {
-        Some(value) => Some(value.strip_prefix("Bearer ")?),
+        Some(value) => Some(value.strip_prefix("Bearer ").ok_or(NoCredential)?),
         None => None,
     };
     match (bearer, api_key.first().copied()) {
-        (Some(bearer), Some(key)) if bearer != key => None,
+        (Some(bearer), Some(key)) if bearer != key => Err(NoCredential),
         (Some(text), _) | (None, Some(text)) => shaped(text),
-        (None, None) => None,
+        (None, None) => Err(NoCredential),
     }
 }
 
-fn shaped(text: &str) -> Option<Credential> {
+fn shaped(text: &str) -> Result<Credential, NoCredential> {
     if looks_like_jwt(text) {
-        return Some(Credential::Jwt(text.to_owned()));
+        return Ok(Credential::Jwt(text.to_owned()));
     }
-    let secret: Secret = text.parse().ok()?;
-    (secret.kind() == SecretKind::ApiKey).then_some(Credential::ApiKey(secret))
+    let secret: Secret = text.parse().map_err(|_| NoCredential)?;
+    match secret.kind() {
+        SecretKind::ApiKey => Ok(Credential::ApiKey(secret)),
+        SecretKind::ClientSecret => Err(NoCredential),
+    }
 }
 
 #[cfg(test)]
@@ -69,9 +76,9 @@ mod tests {
         let jwt = "eyJhbGciOiJFZERTQSJ9.e30.AA";
         for (name, prefix) in [("Authorization", "Bearer "), ("X-API-Key", ""), ("x-api-key", "")] {
             let shown = from_headers(&request(&[(name, &format!("{prefix}{key}"))]));
-            assert!(matches!(shown, Some(Credential::ApiKey(_))), "{name}");
+            assert!(matches!(shown, Ok(Credential::ApiKey(_))), "{name}");
             let shown = from_headers(&request(&[(name, &format!("{prefix}{jwt}"))]));
-            assert!(matches!(shown, Some(Credential::Jwt(_))), "{name}");
+            assert!(matches!(shown, Ok(Credential::Jwt(_))), "{name}");
         }
     }
 
@@ -79,10 +86,10 @@ mod tests {
     fn the_same_value_in_both_headers_is_one_credential_and_two_values_are_none() {
         let (one, other) = (key(), key());
         let bearer = format!("Bearer {one}");
-        assert!(from_headers(&request(&[("Authorization", &bearer), ("x-api-key", &one)])).is_some());
-        assert!(from_headers(&request(&[("Authorization", &bearer), ("x-api-key", &other)])).is_none());
-        assert!(from_headers(&request(&[("Authorization", &bearer), ("Authorization", &bearer)])).is_none());
-        assert!(from_headers(&request(&[("Authorization", "Basic YTpi"), ("x-api-key", &one)])).is_none());
+        assert!(from_headers(&request(&[("Authorization", &bearer), ("x-api-key", &one)])).is_ok());
+        assert!(from_headers(&request(&[("Authorization", &bearer), ("x-api-key", &other)])).is_err());
+        assert!(from_headers(&request(&[("Authorization", &bearer), ("Authorization", &bearer)])).is_err());
+        assert!(from_headers(&request(&[("Authorization", "Basic YTpi"), ("x-api-key", &one)])).is_err());
     }
 
     ///
@@ -110,13 +117,13 @@ mod tests {
             "Bearer é".to_owned(),
             "AWS4-HMAC-SHA256 Credential=x".to_owned(),
         ] {
-            assert!(from_headers(&request(&[("Authorization", &bad)])).is_none(), "{bad:?}");
+            assert!(from_headers(&request(&[("Authorization", &bad)])).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn a_client_secret_is_no_api_key() {
         let secret = Secret::mint(SecretKind::ClientSecret).unwrap();
-        assert!(from_headers(&request(&[("x-api-key", secret.expose())])).is_none());
+        assert!(from_headers(&request(&[("x-api-key", secret.expose())])).is_err());
     }
 }

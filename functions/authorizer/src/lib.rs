@@ -17,7 +17,7 @@ use gateway::signing::Signing;
 use gateway::store::{ApiKey, Store};
 use serde_json::{Map, Value, json};
 
-use credential::Credential;
+use credential::{Credential, NoCredential};
 pub use event::AuthorizerRequest;
 
 /// What the authorizer works with.
@@ -66,7 +66,7 @@ impl State {
     /// # Errors
     /// [`Closed`]
     pub async fn authorize(&self, request: &AuthorizerRequest) -> Result<Value, Closed> {
-        let credential = credential::from_headers(request).ok_or(Closed::Unauthorized)?;
+        let credential = credential::from_headers(request).map_err(|NoCredential| Closed::Unauthorized)?;
         let context = match credential {
             Credential::ApiKey(secret) => self.by_api_key(&secret).await?,
             Credential::Jwt(token) => self.by_token(&token).await?,

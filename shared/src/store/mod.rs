@@ -157,7 +157,9 @@ impl Store {
             .map(sort_key)
             .transpose()?
             .map(Cursor);
-        let items = answer.items.unwrap_or_default();
+        let items = answer
+            .items
+            .ok_or_else(|| Error::internal("an answer to a query without its items"))?;
         Ok(Page {
             items: serde_dynamo::from_items(items).map_err(Error::internal)?,
             next_cursor,
@@ -180,7 +182,7 @@ impl List<'_> {
         let Some(cursor) = self.after else {
             return Ok(None);
         };
-        if !cursor.0.starts_with(self.prefix.unwrap_or_default()) {
+        if self.prefix.is_some_and(|prefix| !cursor.0.starts_with(prefix)) {
             return Err(Cursor::wrong());
         }
         Ok(Some(key::Key::new(&self.partition, &cursor.0).into_item()))

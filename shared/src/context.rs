@@ -8,7 +8,7 @@ use lambda_http::request::RequestContext;
 use serde_json::Value;
 
 use crate::error::{Error, Kind};
-use crate::principal::{Principal, Subject};
+use crate::principal::{Principal, Subject, Team};
 use crate::scope::Scopes;
 
 /// The names under which the authorizer puts the principal into the context. Both sides use these.
@@ -21,7 +21,7 @@ pub mod field {
     pub const KEY_ID: &str = "key_id";
     /// When the credential ends, in seconds since the Unix epoch.
     pub const EXPIRES: &str = "exp";
-    /// The team of the access token.
+    /// The team of the access token or key.
     pub const TEAM: &str = "team";
     /// The OAuth client of the access token.
     pub const CLIENT_ID: &str = "client_id";
@@ -54,6 +54,10 @@ pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
         scopes: text(fields, field::SCOPES)
             .unwrap_or_default()
             .parse::<Scopes>()
+            .map_err(Error::internal)?,
+        team: text(fields, field::TEAM)
+            .map(str::parse::<Team>)
+            .transpose()
             .map_err(Error::internal)?,
         key_id: text(fields, field::KEY_ID).map(str::to_owned),
         expires_at: text(fields, field::EXPIRES)

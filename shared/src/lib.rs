@@ -1,6 +1,6 @@
 //! What every Tollgate function shares, in four layers. A module uses its own layer or a lower one.
 //!
-//! 1. **Vocabulary**, pure: [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
+//! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
 //! 3. **Outside**: [`config`], [`aws`], [`store`], [`upstream`], [`secrets`], [`signing`], [`objects`], [`telemetry`].
@@ -9,6 +9,7 @@
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
 //! and only [`config`] reads the environment.
 
+pub mod budget;
 pub mod clock;
 pub mod error;
 pub mod model;

@@ -217,7 +217,7 @@ impl Inner {
             return Ok(());
         }
         let row = self.row(outcome, estimated);
-        let recorded = self.models.store.record_usage(&row).await;
+        let recorded = self.models.store.record_usage(&row, 400).await.map(drop);
         self.settled = true;
         count(&row);
         if let Err(error) = &recorded {
@@ -250,11 +250,13 @@ impl Inner {
         UsageRow {
             request_id: caller.request_id.clone(),
             principal: caller.principal.subject.clone(),
+            team: caller.principal.team.clone(),
             key_id: caller.principal.key_id.clone(),
             model: model.bedrock_id.clone(),
             price_model: model.price_key.clone(),
             profile: model.profile.map(|profile| profile.label().to_owned()),
             region: self.models.region.clone(),
+            service_tier: "default".to_owned(),
             dialect: *dialect,
             streamed: *delivery != Delivery::Whole,
             started_at: self.started_at,
@@ -268,6 +270,7 @@ impl Inner {
             usage: reading.usage,
             cost_picodollars: price(rates, &reading.usage),
             price_version: self.models.prices.version().as_str().to_owned(),
+            rates: Some(*rates.band(reading.usage.prompt_tokens())),
             estimated,
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cursor, List, Page, Store, item, key, unavailable};
 use crate::error::Error;
-use crate::principal::Subject;
+use crate::principal::{Subject, Team};
 use crate::scope::Scopes;
 use crate::secret::SecretDigest;
 
@@ -27,6 +27,9 @@ pub struct ApiKey {
     pub owner: Subject,
     /// What its owner calls it.
     pub name: String,
+    /// The team on whose account its calls are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Team>,
     /// What it allows.
     pub scopes: Scopes,
     /// The SHA-256 of the key.
@@ -68,6 +71,7 @@ impl ApiKey {
             key_id,
             owner,
             name,
+            team: None,
             scopes,
             digest,
             hint,
@@ -75,6 +79,13 @@ impl ApiKey {
             ends_at,
             revoked_at: None,
         }
+    }
+
+    /// The same key on a team's account.
+    #[must_use]
+    pub fn of_team(mut self, team: Option<Team>) -> Self {
+        self.team = team;
+        self
     }
 
     /// Whether it counts at `now`.

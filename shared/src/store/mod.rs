@@ -2,6 +2,8 @@
 //! a condition that fails is an outcome, not an error. No request's path scans.
 
 mod api_keys;
+mod budgets;
+mod calls;
 mod clients;
 mod files;
 mod key;
@@ -21,9 +23,11 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 
 pub use api_keys::{ApiKey, KeyCreation};
+pub use budgets::{BudgetState, Hold, Left, hold_name};
+pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
 pub use files::StoredFile;
-pub use usage::UsageRow;
+pub use usage::{Recorded, UsageRow};
 
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;

@@ -8,6 +8,7 @@
 //! | service account | `CLIENT` | `<client id>` |
 //! | usage row | `USAGE#<subject>` | `<start, RFC 3339>#<request id>` |
 //! | file | `FILES#<subject>` | `<file id>` |
+//! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
 //!
 //! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
 
@@ -85,4 +86,16 @@ pub(super) fn files(subject: &Subject) -> String {
 
 pub(super) fn file(subject: &Subject, file_id: &str) -> Key {
     Key::new(&files(subject), file_id)
+}
+
+/// The partition of a month's audit entries, `month` as `2026-11`.
+pub(super) fn audit(month: &str) -> String {
+    format!("AUDIT#{month}")
+}
+
+pub(super) fn audit_entry(time: Timestamp, audit_id: &str) -> Key {
+    let time = rfc3339_millis(time);
+    // RFC 3339 begins with year and month.
+    let month: String = time.chars().take(7).collect();
+    Key::new(&audit(&month), &format!("{time}#{audit_id}"))
 }

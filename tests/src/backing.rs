@@ -14,10 +14,18 @@ use localstack::template::{Template, Values};
 use tempfile::TempDir;
 
 use crate::fixtures;
+use crate::unreliable::Unreliable;
 
 /// The repository's root.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// What a backing is to have besides the usual.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Whether the functions reach the table by way of [`Unreliable`]. A test's own [`Backing::store`] does not.
+    pub unreliable_table: bool,
 }
 
 /// A running AWS and Bedrock with the fixtures planted. Dropping it stops both.
@@ -26,6 +34,7 @@ pub struct Backing {
     pub mock: Mock,
     /// The template, with names and ARNs filled in.
     pub template: Template,
+    unreliable: Option<Unreliable>,
     endpoints: Endpoints,
     data: TempDir,
 }
@@ -33,6 +42,11 @@ pub struct Backing {
 impl Backing {
     /// Starts all, with the template's resources and the fixtures of [`fixtures::plant`].
     pub async fn start() -> Self {
+        Self::start_with(&Setup::default()).await
+    }
+
+    /// The same, with what `setup` asks for.
+    pub async fn start_with(setup: &Setup) -> Self {
         let data = tempfile::Builder::new().prefix("tollgate-tests-").tempdir().unwrap();
         let mut values = Values {
             parameters: BTreeMap::from([("Issuer".to_owned(), fixtures::ISSUER.to_owned())]),
@@ -54,9 +68,14 @@ impl Backing {
         let (endpoints, mock) = tokio::join!(Box::pin(aws::start(&options, &resources)), bedrock::start());
         let endpoints = endpoints.unwrap();
         values.secret_arns.clone_from(&endpoints.secret_arns);
+        let unreliable = match setup.unreliable_table {
+            true => Some(Unreliable::before(&endpoints).await),
+            false => None,
+        };
         let backing = Self {
             mock: mock.unwrap(),
             template: template(&values),
+            unreliable,
             endpoints,
             data,
         };
@@ -64,9 +83,15 @@ impl Backing {
         backing
     }
 
-    /// The table, reached as a function reaches it.
+    /// What stands between the functions and the table, if the setup asked for it.
+    pub fn unreliable(&self) -> Option<&Unreliable> {
+        self.unreliable.as_ref()
+    }
+
+    /// The table, reached as a function reaches it, but always directly.
     pub fn store(&self) -> Store {
-        let variables = self.variables("admin", &[]);
+        let direct = ("AWS_ENDPOINT_URL_DYNAMODB", &*self.endpoints.dynamodb);
+        let variables = self.variables("admin", &[direct]);
         let table = variables.table().unwrap();
         Store::new(Aws::from_environment(variables).unwrap().dynamodb(), table)
     }
@@ -101,9 +126,13 @@ impl Backing {
     }
 
     fn shared_variables(&self) -> BTreeMap<String, String> {
+        let table = self
+            .unreliable
+            .as_ref()
+            .map_or(&self.endpoints.dynamodb, |proxy| &proxy.url);
         shared_variables(&[
             ("BEDROCK_RUNTIME", &self.mock.url),
-            ("DYNAMODB", &self.endpoints.dynamodb),
+            ("DYNAMODB", table),
             ("S3", &self.endpoints.s3),
             ("SECRETS_MANAGER", &self.endpoints.secretsmanager),
         ])

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::directive::Directive;
+use super::directive::{CountScript, Directive};
 use super::holds::Hold;
 use super::ledger::Ledger;
 use super::record::{Recorded, Records};
@@ -32,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/requests", get(requests).delete(clear_requests))
         .route("/answers/{request_id}", get(sent))
         .route("/faults", get(faults).post(queue).delete(clear_faults))
+        .route("/count-tokens", put(script_counts).delete(clear_count_script))
         .route("/holds", get(holds))
         .route("/release/{name}", post(release))
         .route("/profiles", get(profiles).put(set_profiles))
@@ -88,6 +89,16 @@ async fn queue(Shared(state): Mock, Json(given): Json<Directives>) -> Response {
 
 async fn clear_faults(Shared(state): Mock) -> StatusCode {
     lock(&state.faults).clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn script_counts(Shared(state): Mock, Json(script): Json<CountScript>) -> StatusCode {
+    *lock(&state.counts) = Some(script);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_count_script(Shared(state): Mock) -> StatusCode {
+    *lock(&state.counts) = None;
     StatusCode::NO_CONTENT
 }
 

@@ -20,8 +20,8 @@ use super::directive::{self, Directive};
 use super::error::Refusal;
 use super::play::{self, Bill, Play};
 use super::record::Recorded;
-use super::request::{self, Operation};
-use super::{State, lock, signature, wire};
+use super::request::{self, Operation, Wanted};
+use super::{State, count, lock, signature, wire};
 
 /// What is read of a body before it is given up; a caller of a little too much still gets Bedrock's refusal.
 const MAX_READ_BYTES: usize = 4 * request::MAX_BODY_BYTES;
@@ -50,8 +50,11 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
     };
     lock(&state.requests).push(Recorded::new(&request_id, &parts, body.clone()));
     let route = request::route(parts.uri.path()).filter(|_| parts.method == Method::POST);
-    let Some((operation, model)) = route else {
+    let Some((wanted, model)) = route else {
         return Refusal::new(404, "UnknownOperationException", "unknown operation").into_response(&request_id);
+    };
+    let Wanted::Call(operation) = wanted else {
+        return count::answer(&state, &model, &parts, &body, &request_id).await;
     };
     state.ledger.open(&request_id, &model, operation.name());
     let answer = match accept(&state, operation, &model, &parts, &body) {

@@ -1,6 +1,6 @@
 //! A Bedrock Runtime that answers on the wire as the real one does, fails on demand and keeps a ledger.
 //!
-//! `InvokeModel` and `InvokeModelWithResponseStream` for Anthropic models. The answers are made up; their form, their
+//! `InvokeModel`, `InvokeModelWithResponseStream` and `CountTokens` for Anthropic models. The answers are made up; their form, their
 //! checksums, their token counts and what they cost are not. How to script it and how to ask it: `docs/local-mock.md`.
 //!
 //! The wire form was taken from the Smithy model inside `aws-sdk-bedrockruntime` (headers, errors, the stream's
@@ -13,6 +13,7 @@ mod answer;
 mod block;
 mod cache;
 mod control;
+mod count;
 mod directive;
 mod error;
 mod frame;
@@ -36,7 +37,7 @@ use axum::Router;
 use crate::aws::server::Server;
 
 pub use answer::ToolUse;
-pub use directive::{Directive, ExceptionAfter};
+pub use directive::{CountScript, Directive, ExceptionAfter};
 pub use ledger::{CacheCreation, Call, Ledger, Totals, Usage};
 pub use record::Recorded;
 pub use signature::sign;
@@ -99,6 +100,8 @@ struct State {
     requests: Mutex<record::Records>,
     answers: Mutex<record::Answers>,
     faults: Mutex<VecDeque<Directive>>,
+    /// How `CountTokens` answers where the body says nothing of it.
+    counts: Mutex<Option<CountScript>>,
     holds: holds::Holds,
 }
 
@@ -112,6 +115,7 @@ impl State {
             requests: Mutex::default(),
             answers: Mutex::default(),
             faults: Mutex::default(),
+            counts: Mutex::default(),
             holds: holds::Holds::default(),
         })
     }
@@ -167,6 +171,11 @@ impl Mock {
         lock(&self.state.faults).push_back(directive);
     }
 
+    /// Scripts every `CountTokens` from now on that brings no directive of its own; nothing ends that.
+    pub fn script_counts(&self, script: Option<CountScript>) {
+        *lock(&self.state.counts) = script;
+    }
+
     /// Lets every stream go on, now and later, that holds under `name`.
     pub fn release(&self, name: &str) {
         self.state.holds.release(name);
@@ -199,6 +208,7 @@ impl State {
         *lock(&self.requests) = record::Records::default();
         *lock(&self.answers) = record::Answers::default();
         lock(&self.faults).clear();
+        *lock(&self.counts) = None;
         *lock(&self.cache) = cache::PromptCache::default();
         self.holds.reset();
     }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod control;
+mod counts;
 mod faults;
 
 use std::time::Duration;

@@ -124,7 +124,7 @@ async fn functions_meet_the_unreliable_table_and_the_tests_own_store_does_not() 
     assert_eq!(functions.call("admin", &health).await.http().status, 200);
     table.table_is(Some(Outage::Failing));
     assert_eq!(functions.call("admin", &health).await.http().status, 503);
-    backing.store().record_usage(&usage_row(1)).await.unwrap();
+    backing.store().record_usage(&usage_row(1), 400).await.unwrap();
     table.table_is(None);
     assert_eq!(functions.call("admin", &health).await.http().status, 200);
 }

@@ -2,9 +2,9 @@
 //! a condition that fails is an outcome, not an error. No request's path scans.
 
 mod api_keys;
+mod audit;
 mod budgets;
 mod calls;
-mod audit;
 mod clients;
 mod files;
 mod key;
@@ -25,9 +25,9 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 
 pub use api_keys::{ApiKey, KeyCreation};
+pub use audit::AuditEntry;
 pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
-pub use audit::AuditEntry;
 pub use clients::ServiceClient;
 pub use files::StoredFile;
 pub use usage::{Recorded, UsageRow};

@@ -6,6 +6,7 @@ pub mod bedrock;
 pub mod bootstrap;
 pub mod error;
 pub mod gateway;
+pub mod invocation_log;
 pub mod lambda;
 mod net;
 pub mod ready;

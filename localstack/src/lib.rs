@@ -10,6 +10,7 @@ pub mod invocation_log;
 pub mod lambda;
 mod net;
 pub mod ready;
+mod schedules;
 pub mod stack;
 pub mod template;
 pub mod tls;

@@ -6,6 +6,7 @@ mod documents;
 mod end_to_end;
 mod errors;
 mod events;
+mod invocation_log;
 mod metering;
 mod passing_through;
 mod store;

@@ -18,7 +18,10 @@ fn client(url: &str) -> Client {
 }
 
 async fn backing() -> Backing {
-    let setup = Setup { unreliable_table: true };
+    let setup = Setup {
+        unreliable_table: true,
+        ..Setup::default()
+    };
     Backing::start_with(&setup).await
 }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::directive::{CountScript, Directive};
 use super::holds::Hold;
 use super::ledger::Ledger;
+use super::log::Change;
 use super::record::{Recorded, Records};
 use super::{State, lock};
 
@@ -36,11 +37,13 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/holds", get(holds))
         .route("/release/{name}", post(release))
         .route("/profiles", get(profiles).put(set_profiles))
+        .route("/log", get(log_settings).put(change_log))
+        .route("/log/flush", post(flush_log))
         .route("/reset", post(reset))
 }
 
 async fn ledger(Shared(state): Mock) -> Json<Ledger> {
-    Json(state.ledger.ledger())
+    Json(state.ledger())
 }
 
 async fn clear_ledger(Shared(state): Mock) -> StatusCode {
@@ -118,6 +121,22 @@ async fn profiles(Shared(state): Mock) -> Json<HashMap<String, String>> {
 async fn set_profiles(Shared(state): Mock, Json(profiles): Json<HashMap<String, String>>) -> StatusCode {
     *lock(&state.profiles) = profiles;
     StatusCode::NO_CONTENT
+}
+
+async fn log_settings(Shared(state): Mock) -> Json<Change> {
+    Json(state.log.settings())
+}
+
+async fn change_log(Shared(state): Mock, Json(change): Json<Change>) -> StatusCode {
+    state.log.change(|settings| change.apply(settings));
+    StatusCode::NO_CONTENT
+}
+
+async fn flush_log(Shared(state): Mock) -> Response {
+    match state.log.flush().await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(problem) => (StatusCode::INTERNAL_SERVER_ERROR, problem).into_response(),
+    }
 }
 
 async fn reset(Shared(state): Mock) -> StatusCode {

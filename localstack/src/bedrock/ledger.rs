@@ -74,6 +74,8 @@ pub struct Totals {
     pub cost_picodollars: u128,
     /// Requests for `CountTokens`, which are no calls and cost nothing.
     pub count_tokens: usize,
+    /// Records of the invocation log that are not in S3 yet.
+    pub unlogged: usize,
 }
 
 /// Calls and totals.

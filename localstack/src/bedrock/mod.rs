@@ -20,6 +20,8 @@ mod frame;
 mod holds;
 mod invocation;
 mod ledger;
+mod log;
+mod metadata;
 mod play;
 mod prices;
 mod record;
@@ -39,6 +41,7 @@ use crate::aws::server::Server;
 pub use answer::ToolUse;
 pub use directive::{CountScript, Directive, ExceptionAfter};
 pub use ledger::{CacheCreation, Call, Ledger, Totals, Usage};
+pub use log::{LogOptions, LogSettings};
 pub use record::Recorded;
 pub use signature::sign;
 
@@ -57,6 +60,8 @@ pub struct Options {
     pub prices: String,
     /// Application inference profiles: ARN, or its last part, to the id of a priced model.
     pub application_profiles: HashMap<String, String>,
+    /// Where to write the model invocation log; nowhere without it.
+    pub invocation_log: Option<LogOptions>,
 }
 
 impl Default for Options {
@@ -66,6 +71,7 @@ impl Default for Options {
             port: 0,
             prices: include_str!("../../../shared/data/prices.json").to_owned(),
             application_profiles: HashMap::from([profile]),
+            invocation_log: None,
         }
     }
 }
@@ -96,6 +102,7 @@ struct State {
     prices: prices::Prices,
     profiles: Mutex<HashMap<String, String>>,
     ledger: ledger::Book,
+    log: log::InvocationLog,
     cache: Mutex<cache::PromptCache>,
     requests: Mutex<record::Records>,
     answers: Mutex<record::Answers>,
@@ -111,6 +118,7 @@ impl State {
             prices: prices::Prices::parse(&options.prices)?,
             profiles: Mutex::new(options.application_profiles),
             ledger: ledger::Book::default(),
+            log: log::InvocationLog::start(options.invocation_log),
             cache: Mutex::default(),
             requests: Mutex::default(),
             answers: Mutex::default(),
@@ -157,7 +165,7 @@ impl Mock {
     /// All calls so far and their sums.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        self.state.ledger.ledger()
+        self.state.ledger()
     }
 
     /// The last requests, oldest first.
@@ -181,6 +189,19 @@ impl Mock {
         self.state.holds.release(name);
     }
 
+    /// Changes how the invocation log is written.
+    pub fn change_log(&self, change: impl FnOnce(&mut LogSettings)) {
+        self.state.log.change(change);
+    }
+
+    /// Returns when the records of all calls that are not open are in S3.
+    ///
+    /// # Errors
+    /// What S3 said.
+    pub async fn flush_log(&self) -> Result<(), String> {
+        self.state.log.flush().await
+    }
+
     /// Forgets calls, requests, queued directives, holds and cached prompts.
     pub fn reset(&self) {
         self.state.reset();
@@ -192,6 +213,7 @@ impl Mock {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
+        let _ = self.state.log.flush().await;
     }
 }
 
@@ -203,8 +225,16 @@ impl Drop for Mock {
 }
 
 impl State {
+    fn ledger(&self) -> Ledger {
+        let mut ledger = self.ledger.ledger();
+        // Looked at after the calls: a record is counted before its call is settled, so none is missed.
+        ledger.totals.unlogged = self.log.unwritten();
+        ledger
+    }
+
     fn reset(&self) {
         self.ledger.clear();
+        self.log.forget();
         *lock(&self.requests) = record::Records::default();
         *lock(&self.answers) = record::Answers::default();
         lock(&self.faults).clear();

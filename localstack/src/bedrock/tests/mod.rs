@@ -5,6 +5,7 @@ mod answers;
 mod control;
 mod counts;
 mod faults;
+mod logs;
 
 use std::time::Duration;
 

@@ -3,7 +3,8 @@
 //! 1. **Vocabulary**, pure: [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
-//! 3. **Outside**: [`config`], [`aws`], [`store`], [`upstream`], [`secrets`], [`signing`], [`objects`], [`telemetry`].
+//! 3. **Outside**: [`config`], [`aws`], [`store`], [`pricing`], [`upstream`], [`secrets`], [`signing`], [`objects`],
+//!    [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -27,6 +28,7 @@ pub mod wire;
 pub mod aws;
 pub mod config;
 pub mod objects;
+pub mod pricing;
 pub mod secrets;
 pub mod signing;
 pub mod store;

@@ -35,6 +35,7 @@ const ECHOED: [&str; 2] = [
 struct Accepted {
     operation: Operation,
     priced_as: String,
+    tier: String,
     body: Value,
     prompt: Prompt,
     directive: Directive,
@@ -72,6 +73,7 @@ fn refuse(state: &State, refusal: Refusal, request_id: &str) -> Response {
 fn accept(state: &State, operation: Operation, model: &str, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
     signature::verify(parts, body)?;
     let priced_as = request::resolve(state, model)?;
+    let tier = state.prices.tier(&priced_as, &parts.headers)?;
     let body = request::body(body)?;
     let prompt = Prompt::of(&body).map_err(Refusal::validation)?;
     let own = directive::in_last_user_message(&body["messages"]).map_err(Refusal::validation)?;
@@ -79,6 +81,7 @@ fn accept(state: &State, operation: Operation, model: &str, parts: &Parts, body:
     Ok(Accepted {
         operation,
         priced_as,
+        tier,
         body,
         prompt,
         directive,
@@ -131,6 +134,7 @@ fn open_bill(state: &Arc<State>, accepted: &Accepted, request_id: &str) -> Bill 
         state: state.clone(),
         request_id: request_id.to_owned(),
         priced_as: accepted.priced_as.clone(),
+        tier: accepted.tier.clone(),
         usage,
         exact: false,
         settled: false,

@@ -21,6 +21,7 @@ pub(super) struct Bill {
     pub(super) state: Arc<State>,
     pub(super) request_id: String,
     pub(super) priced_as: String,
+    pub(super) tier: String,
     /// The whole answer.
     pub(super) usage: Usage,
     pub(super) exact: bool,
@@ -37,7 +38,7 @@ impl Bill {
             output_tokens,
             ..self.usage
         };
-        let cost_picodollars = self.state.prices.cost(&self.priced_as, &usage);
+        let cost_picodollars = self.state.prices.cost(&self.priced_as, &self.tier, &usage);
         self.state.ledger.amend(&self.request_id, |call| {
             call.outcome = outcome;
             call.usage = usage;

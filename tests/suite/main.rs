@@ -8,5 +8,6 @@ mod errors;
 mod events;
 mod metering;
 mod passing_through;
+mod prices;
 mod store;
 mod streaming;

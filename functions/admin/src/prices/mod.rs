@@ -175,7 +175,7 @@ pub(crate) async fn delete(Extract(state): Extract<Arc<State>>, caller: Caller, 
 
 fn model_of(text: &str) -> Result<PricedModel, Error> {
     text.parse()
-        .map_err(|error| Error::invalid(format!("The model has no price of its own: {error}.")))
+        .map_err(|error| Error::invalid(format!("The path names nothing that has a price: {error}.")))
 }
 
 /// A price holds from a moment since 1970: before that there is the built-in one.

@@ -148,7 +148,7 @@ fn every_kind_of_bad_line_is_told_with_its_number() {
         ("just one".to_owned(), "it has 1 fields"),
     ];
     for (line, expected) in cases {
-        let told = faults(file(&[GOOD, &line]).as_bytes());
+        let told = faults(file(&[&GOOD.replace(MODEL, "us.other.model"), &line]).as_bytes());
         let [(number, reason)] = &told[..] else {
             panic!("{line}: {told:?}")
         };

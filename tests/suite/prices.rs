@@ -506,11 +506,26 @@ fn entry(rate: u64) -> Entry {
     }
 }
 
-async fn write(store: &Store, revision: u64, rate: u64) -> PriceWrite {
+fn told(rate: u64) -> AuditEntry {
     let actor = "user:root".parse().unwrap();
     let (time, change) = (at("2026-12-01T00:00:00Z"), (None, Some(json!(rate))));
-    let audit = AuditEntry::new(time, actor, "price.put", rate.to_string(), change, "r".into()).unwrap();
-    store.write_prices(revision, &[entry(rate)], &audit).await.unwrap()
+    AuditEntry::new(time, actor, "price.put", rate.to_string(), change, "r".into()).unwrap()
+}
+
+async fn write(store: &Store, revision: u64, rate: u64) -> PriceWrite {
+    store.write_prices(revision, &[entry(rate)], &told(rate)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_change_that_is_written_again_after_a_lost_answer_is_one() {
+    let backing = Backing::start().await;
+    let (store, audit) = (backing.store(), told(1));
+    for _ in 0..2 {
+        let outcome = store.write_prices(0, &[entry(1)], &audit).await.unwrap();
+        assert_eq!(outcome, PriceWrite::Written);
+    }
+    let (revision, entries, trail) = everything(&store).await;
+    assert_eq!((revision, entries.len(), trail.len()), (1, 1, 1));
 }
 
 /// A-17
@@ -598,6 +613,46 @@ async fn without_the_table_a_known_book_counts_for_ten_minutes_and_an_unknown_on
     assert_eq!(quoted(&prices).await, Ok(SEED_INPUT));
     clock.advance_seconds(1);
     assert_eq!(quoted(&prices).await, Err(Kind::Unavailable));
+}
+
+/// A table that takes connections and closes them, and how many it took.
+async fn broken_table() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (url, count) = (
+        format!("http://{}", listener.local_addr().unwrap()),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let counted = count.clone();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            drop(connection);
+        }
+    });
+    (url, count)
+}
+
+#[tokio::test]
+async fn concurrent_callers_share_one_failure_and_the_next_one_tries_again() {
+    let backing = Backing::start().await;
+    let (url, count) = broken_table().await;
+    let variables = backing.variables("admin", &[("AWS_ENDPOINT_URL_DYNAMODB", &url)]);
+    let table = variables.table().unwrap();
+    let store = Store::new(Aws::from_environment(variables).unwrap().dynamodb(), table);
+    let prices = Prices::new(store, held_clock()).unwrap();
+    let answers = join_all((0..20).map(|_| quoted(&prices))).await;
+    assert!(
+        answers.iter().all(|answer| *answer == Err(Kind::Unavailable)),
+        "{answers:?}"
+    );
+    let of_one = count.load(Ordering::SeqCst);
+    assert!(of_one > 0);
+    assert_eq!(quoted(&prices).await, Err(Kind::Unavailable));
+    assert_eq!(
+        count.load(Ordering::SeqCst),
+        2 * of_one,
+        "the SDK tries as often for one as it did for twenty"
+    );
 }
 
 /// Passes on what goes to `upstream`, and counts the readings in it.

@@ -141,6 +141,8 @@ impl Store {
             .await;
         match outcome {
             Ok(_) => Ok(PriceWrite::Written),
+            // The audit entry's id is this change's alone: if it is there, this is a repetition of what was written.
+            Err(error) if condition_failed(&error, 2) => Ok(PriceWrite::Written),
             Err(error) if condition_failed(&error, 0) || condition_failed(&error, 1) => Ok(PriceWrite::Overtaken),
             Err(error) if was_conflict(&error) => Ok(PriceWrite::Overtaken),
             Err(error) => Err(unavailable(error)),

@@ -10,6 +10,7 @@ mod invocation_log;
 mod metering;
 mod money;
 mod passing_through;
+mod prices;
 mod store;
 mod streaming;
 mod unreliable;

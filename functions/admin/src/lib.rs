@@ -1,9 +1,10 @@
-//! Administration: usage, API keys, service accounts, health.
+//! Administration: usage, API keys, service accounts, prices, health.
 
 mod clients;
 mod health;
 mod keys;
 mod name;
+mod prices;
 mod usage;
 
 use std::num::NonZeroU32;
@@ -54,5 +55,11 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/api/keys/{id}", delete(keys::revoke))
         .route("/api/admin/clients", get(clients::list).post(clients::create))
         .route("/api/admin/clients/{id}", delete(clients::revoke))
+        .route("/api/admin/prices", get(prices::list))
+        .route("/api/admin/prices.csv", get(prices::export).put(prices::import))
+        .route(
+            "/api/admin/prices/{id}",
+            get(prices::read).put(prices::put).delete(prices::delete),
+        )
         .with_state(state)
 }

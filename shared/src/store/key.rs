@@ -12,6 +12,8 @@
 //! | state of a limit in a window | `SPEND#<scope>#<id>` | `<unit>#<window>#<start of the window>` |
 //! | file | `FILES#<subject>` | `<file id>` |
 //! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
+//! | which revision of the price book counts | `PRICES` | `HEAD` |
+//! | a revision of the price book | `PRICES` | `R#<revision, 10 digits>` |
 //!
 //! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
 
@@ -132,4 +134,14 @@ pub(super) fn audit_entry(time: Timestamp, audit_id: &str) -> Key {
     // RFC 3339 begins with year and month.
     let month: String = time.chars().take(7).collect();
     Key::new(&audit(&month), &format!("{time}#{audit_id}"))
+}
+
+const PRICES: &str = "PRICES";
+
+pub(super) fn price_head() -> Key {
+    Key::new(PRICES, "HEAD")
+}
+
+pub(super) fn price_revision(revision: u64) -> Key {
+    Key::new(PRICES, &format!("R#{revision:010}"))
 }

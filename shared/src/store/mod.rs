@@ -8,6 +8,7 @@ mod calls;
 mod clients;
 mod files;
 mod key;
+mod prices;
 mod usage;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
 pub use files::StoredFile;
+pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
 pub use usage::{Recorded, UsageRow};
 
 /// An item as DynamoDB holds it.
@@ -71,6 +73,16 @@ impl Cursor {
         let key = String::from_utf8(bytes).map_err(|_| Self::wrong())?;
         let fits = (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
         if fits { Ok(Self(key)) } else { Err(Self::wrong()) }
+    }
+
+    /// A place in a list that is not the table's own order.
+    pub fn at(place: String) -> Self {
+        Self(place)
+    }
+
+    /// What [`Cursor::at`] was given.
+    pub fn place(&self) -> &str {
+        &self.0
     }
 
     fn wrong() -> Error {
@@ -232,6 +244,17 @@ fn condition_failed<R>(error: &SdkError<TransactWriteItemsError, R>, index: usiz
         .cancellation_reasons()
         .get(index)
         .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
+}
+
+/// Whether the transaction was cancelled because another one was changing the same item at that moment.
+fn was_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return false;
+    };
+    let reasons = cancelled.cancellation_reasons().iter();
+    reasons
+        .filter_map(|reason| reason.code())
+        .any(|code| code == "TransactionConflict")
 }
 
 fn unavailable<E, R>(error: SdkError<E, R>) -> Error

@@ -222,6 +222,7 @@ async fn cases(stack: &Stack, mark: &str, files_key: &str) -> Vec<Case> {
     let mut cases = model_cases(mark);
     cases.extend(file_cases(&upload(stack, files_key).await));
     cases.extend(admin_cases(stack).await);
+    cases.extend(price_cases());
     cases.extend(token_cases(stack).await);
     cases
 }
@@ -309,6 +310,29 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         case("GET", "/api/admin/clients", "", admin, 200),
         case("DELETE", "/api/admin/clients/{id}", &client_id, admin, 204),
         case("GET", "/health", "", None, 200),
+    ]
+}
+
+/// Of a model that nothing else asks for; all of it is taken away in the end.
+fn price_cases() -> Vec<Case> {
+    let (admin, model) = (Some("admin"), "us.matrix.model-v1:0");
+    let five = json!({"input": 1, "output": 2, "cache_read": 3, "cache_write_5m": 4, "cache_write_1h": 5});
+    let mut delete = case("DELETE", "/api/admin/prices/{id}", model, admin, 200);
+    delete.path.push_str("?effective_from=2026-12-01T00:00:00Z");
+    vec![
+        Case {
+            body: json!({"effective_from": "2026-12-01T00:00:00Z", "rates": five}).to_string(),
+            ..case("PUT", "/api/admin/prices/{id}", model, admin, 200)
+        },
+        case("GET", "/api/admin/prices/{id}", model, admin, 200),
+        case("GET", "/api/admin/prices", "", admin, 200),
+        case("GET", "/api/admin/prices.csv", "", admin, 200),
+        // There is nothing in it; whoever may not ask does not learn that.
+        Case {
+            content_type: "text/csv",
+            ..case("PUT", "/api/admin/prices.csv", "", admin, 400)
+        },
+        delete,
     ]
 }
 

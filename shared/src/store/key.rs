@@ -11,6 +11,7 @@
 //! | limits of one scope and id | `BUDGETS` | `<scope>#<id>` |
 //! | state of a limit in a window | `SPEND#<scope>#<id>` | `<unit>#<window>#<start of the window>` |
 //! | file | `FILES#<subject>` | `<file id>` |
+//! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
 //!
 //! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
 
@@ -119,4 +120,16 @@ pub(super) fn budget_states(scope: ScopeKind, id: &str) -> String {
 pub(super) fn budget_state(budget: &BudgetId) -> Key {
     let sort = format!("{}#{}#{}", budget.unit.label(), budget.window.label(), budget.start);
     Key::new(&budget_states(budget.scope, &budget.id), &sort)
+}
+
+/// The partition of a month's audit entries, `month` as `2026-11`.
+pub(super) fn audit(month: &str) -> String {
+    format!("AUDIT#{month}")
+}
+
+pub(super) fn audit_entry(time: Timestamp, audit_id: &str) -> Key {
+    let time = rfc3339_millis(time);
+    // RFC 3339 begins with year and month.
+    let month: String = time.chars().take(7).collect();
+    Key::new(&audit(&month), &format!("{time}#{audit_id}"))
 }

@@ -10,3 +10,4 @@ mod metering;
 mod passing_through;
 mod store;
 mod streaming;
+mod usage_api;

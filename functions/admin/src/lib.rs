@@ -4,6 +4,8 @@ mod clients;
 mod health;
 mod keys;
 mod name;
+mod sheet;
+mod span;
 mod usage;
 
 use std::num::NonZeroU32;

@@ -31,6 +31,8 @@ pub(super) const PARTITION: &str = "pk";
 pub(super) const SORT: &str = "sk";
 /// The attribute of usage rows that the index `by_day` is made of: the day of the call, in UTC.
 pub(super) const DAY: &str = "day";
+/// The index of usage rows by [`DAY`], sorted as in their own partitions.
+pub(super) const BY_DAY: &str = "by_day";
 /// What the sort keys of an owner's API keys begin with.
 pub(super) const KEY_PREFIX: &str = "KEY#";
 
@@ -79,8 +81,15 @@ pub(super) fn client(client_id: &str) -> Key {
     Key::new(CLIENTS, client_id)
 }
 
+const USAGE_PREFIX: &str = "USAGE#";
+
 pub(super) fn usage(subject: &Subject) -> String {
-    format!("USAGE#{subject}")
+    format!("{USAGE_PREFIX}{subject}")
+}
+
+/// Whose rows a partition of usage rows holds.
+pub(super) fn subject_of_usage(partition: &str) -> Option<Subject> {
+    partition.strip_prefix(USAGE_PREFIX)?.parse().ok()
 }
 
 pub(super) fn usage_row(subject: &Subject, started_at: Timestamp, request_id: &str) -> Key {

@@ -38,7 +38,11 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
     };
     let fits =
         (1..=128).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if fits { given.to_owned() } else { UNKNOWN_REQUEST.to_owned() }
+    if fits {
+        given.to_owned()
+    } else {
+        UNKNOWN_REQUEST.to_owned()
+    }
 }
 
 /// Who calls, as the authorizer said.

@@ -1,8 +1,7 @@
 //! What every Tollgate function shares, in four layers. A module uses its own layer or a lower one.
 //!
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
-//!    [`usage`], [`price`], [`rollup`].
-//!    [`usage`], [`price`], [`bound`].
+//!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
 //! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`upstream`], [`secrets`], [`signing`], [`objects`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].

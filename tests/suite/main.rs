@@ -11,5 +11,5 @@ mod metering;
 mod passing_through;
 mod store;
 mod streaming;
-mod usage_api;
 mod unreliable;
+mod usage_api;

@@ -10,6 +10,9 @@
 //! | open call | `CALLS#<shard>` | `<start, RFC 3339>#<request id>` |
 //! | limits of one scope and id | `BUDGETS` | `<scope>#<id>` |
 //! | state of a limit in a window | `SPEND#<scope>#<id>` | `<unit>#<window>#<start of the window>` |
+//! | rollup | `ROLLUP#<dimension>#<period>#<bucket>` | `<start of the period>#<id>` |
+//! | how far the sweep is | `SWEEP` | `HEAD` |
+//! | alert that is to go out | `ALERTS` | `<event id>` |
 //! | file | `FILES#<subject>` | `<file id>` |
 //! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
 //!
@@ -22,7 +25,9 @@ use super::Item;
 use super::calls::{CALL_SHARDS, open_call_place};
 use crate::budget::{BudgetId, ScopeKind};
 use crate::clock::rfc3339_millis;
+use crate::error::Error;
 use crate::principal::Subject;
+use crate::rollup::{Dimension, Period, RollupId};
 use crate::secret::SecretDigest;
 
 /// The partition key's attribute.
@@ -141,4 +146,29 @@ pub(super) fn audit_entry(time: Timestamp, audit_id: &str) -> Key {
     // RFC 3339 begins with year and month.
     let month: String = time.chars().take(7).collect();
     Key::new(&audit(&month), &format!("{time}#{audit_id}"))
+}
+
+pub(super) fn rollups(dimension: Dimension, period: Period, bucket: &str) -> String {
+    format!("ROLLUP#{}#{}#{bucket}", dimension.label(), period.label())
+}
+
+pub(super) fn rollup_of(dimension: Dimension, period: Period, bucket: &str, start: &str, id: &str) -> Key {
+    Key::new(&rollups(dimension, period, bucket), &format!("{start}#{id}"))
+}
+
+pub(super) fn rollup(of: &RollupId) -> Result<Key, Error> {
+    let at =
+        super::rollups::moment(of.period, &of.start).ok_or_else(|| Error::internal("not the start of a period"))?;
+    let bucket = of.period.bucket(at);
+    Ok(rollup_of(of.dimension, of.period, &bucket, &of.start, &of.id))
+}
+
+pub(super) fn sweep_head() -> Key {
+    Key::new("SWEEP", "HEAD")
+}
+
+pub(super) const ALERTS: &str = "ALERTS";
+
+pub(super) fn alert(event_id: &str) -> Key {
+    Key::new(ALERTS, event_id)
 }

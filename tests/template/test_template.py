@@ -196,10 +196,19 @@ class Roles(unittest.TestCase):
     def test_each_allows_exactly_the_actions_its_function_takes(self):
         found = {}
         for name, function in functions_by_binary().items():
-            statements = role_statements(function)
-            self.assertEqual({it["Effect"] for it in statements}, {"Allow"})
+            statements = [it for it in role_statements(function) if it["Effect"] == "Allow"]
             found[name] = {action for statement in statements for action in statement["Action"]}
         self.assertEqual(found, ACTIONS)
+
+    def test_nothing_is_denied_but_changes_of_the_audit_trail(self):
+        denied = {
+            name: [it for it in role_statements(function) if it["Effect"] != "Allow"]
+            for name, function in functions_by_binary().items()
+        }
+        (statement,) = denied.pop("admin")
+        self.assertEqual(set(statement["Action"]), {"dynamodb:UpdateItem", "dynamodb:DeleteItem"})
+        self.assertEqual(statement["Condition"], {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["AUDIT#*"]}})
+        self.assertEqual([it for it in denied.values() if it], [])
 
     def test_each_names_its_resources(self):
         models = {

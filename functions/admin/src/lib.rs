@@ -1,5 +1,6 @@
 //! Administration: usage, API keys, service accounts, health.
 
+mod audit;
 mod clients;
 mod health;
 mod keys;
@@ -56,5 +57,6 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/api/keys/{id}", delete(keys::revoke))
         .route("/api/admin/clients", get(clients::list).post(clients::create))
         .route("/api/admin/clients/{id}", delete(clients::revoke))
+        .route("/api/admin/audit", get(audit::list))
         .with_state(state)
 }

@@ -314,6 +314,7 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         },
         case("GET", "/api/admin/clients", "", admin, 200),
         case("DELETE", "/api/admin/clients/{id}", &client_id, admin, 204),
+        case("GET", "/api/admin/audit", "", admin, 200),
         case("GET", "/health", "", None, 200),
     ]
 }

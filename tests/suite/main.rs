@@ -3,6 +3,7 @@
 
 mod audit;
 mod audit_api;
+mod budgets_api;
 mod documents;
 mod end_to_end;
 mod errors;

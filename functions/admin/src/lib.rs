@@ -1,6 +1,7 @@
-//! Administration: usage, API keys, service accounts, health.
+//! Administration: usage, budgets, API keys, service accounts, the audit trail, health.
 
 mod audit;
+mod budgets;
 mod clients;
 mod health;
 mod keys;
@@ -58,5 +59,12 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/api/admin/clients", get(clients::list).post(clients::create))
         .route("/api/admin/clients/{id}", delete(clients::revoke))
         .route("/api/admin/audit", get(audit::list))
+        .route("/api/budgets", get(budgets::own))
+        .route("/api/admin/budgets", get(budgets::list))
+        .route(
+            "/api/admin/budgets/{scope}/{id}",
+            get(budgets::read).put(budgets::put).delete(budgets::delete),
+        )
+        .route("/api/admin/budgets/{scope}/{id}/state", get(budgets::of_one))
         .with_state(state)
 }

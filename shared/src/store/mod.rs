@@ -4,6 +4,7 @@
 mod api_keys;
 mod audit;
 mod batch;
+mod budget_changes;
 mod budgets;
 mod calls;
 mod clients;
@@ -31,6 +32,7 @@ use crate::error::Error;
 
 pub use api_keys::{ApiKey, KeyCreation};
 pub use audit::AuditEntry;
+pub use budget_changes::{BudgetChange, BudgetWrite};
 pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;

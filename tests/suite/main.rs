@@ -10,6 +10,7 @@ mod errors;
 mod events;
 mod invocation_log;
 mod metering;
+mod money;
 mod passing_through;
 mod store;
 mod streaming;

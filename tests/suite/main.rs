@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod audit;
+mod audit_api;
+mod budgets_api;
 mod documents;
 mod end_to_end;
 mod errors;
@@ -14,3 +16,4 @@ mod prices;
 mod store;
 mod streaming;
 mod unreliable;
+mod usage_api;

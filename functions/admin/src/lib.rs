@@ -1,10 +1,14 @@
-//! Administration: usage, API keys, service accounts, prices, health.
+//! Administration: usage, budgets, API keys, service accounts, prices, the audit trail, health.
 
+mod audit;
+mod budgets;
 mod clients;
 mod health;
 mod keys;
 mod name;
 mod prices;
+mod sheet;
+mod span;
 mod usage;
 
 use std::num::NonZeroU32;
@@ -61,5 +65,13 @@ pub fn router(state: Arc<State>) -> Router {
             "/api/admin/prices/{id}",
             get(prices::read).put(prices::put).delete(prices::delete),
         )
+        .route("/api/admin/audit", get(audit::list))
+        .route("/api/budgets", get(budgets::own))
+        .route("/api/admin/budgets", get(budgets::list))
+        .route(
+            "/api/admin/budgets/{scope}/{id}",
+            get(budgets::read).put(budgets::put).delete(budgets::delete),
+        )
+        .route("/api/admin/budgets/{scope}/{id}/state", get(budgets::of_one))
         .with_state(state)
 }

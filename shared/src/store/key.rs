@@ -10,6 +10,9 @@
 //! | open call | `CALLS#<shard>` | `<start, RFC 3339>#<request id>` |
 //! | limits of one scope and id | `BUDGETS` | `<scope>#<id>` |
 //! | state of a limit in a window | `SPEND#<scope>#<id>` | `<unit>#<window>#<start of the window>` |
+//! | rollup | `ROLLUP#<dimension>#<period>#<bucket>` | `<start of the period>#<id>` |
+//! | how far the sweep is | `SWEEP` | `HEAD` |
+//! | alert that is to go out | `ALERTS` | `<event id>` |
 //! | file | `FILES#<subject>` | `<file id>` |
 //! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
 //! | which revision of the price book counts | `PRICES` | `HEAD` |
@@ -24,7 +27,9 @@ use super::Item;
 use super::calls::{CALL_SHARDS, open_call_place};
 use crate::budget::{BudgetId, ScopeKind};
 use crate::clock::rfc3339_millis;
+use crate::error::Error;
 use crate::principal::Subject;
+use crate::rollup::{Dimension, Period, RollupId};
 use crate::secret::SecretDigest;
 
 /// The partition key's attribute.
@@ -33,6 +38,8 @@ pub(super) const PARTITION: &str = "pk";
 pub(super) const SORT: &str = "sk";
 /// The attribute of usage rows that the index `by_day` is made of: the day of the call, in UTC.
 pub(super) const DAY: &str = "day";
+/// The index of usage rows by [`DAY`], sorted as in their own partitions.
+pub(super) const BY_DAY: &str = "by_day";
 /// What the sort keys of an owner's API keys begin with.
 pub(super) const KEY_PREFIX: &str = "KEY#";
 
@@ -81,8 +88,15 @@ pub(super) fn client(client_id: &str) -> Key {
     Key::new(CLIENTS, client_id)
 }
 
+const USAGE_PREFIX: &str = "USAGE#";
+
 pub(super) fn usage(subject: &Subject) -> String {
-    format!("USAGE#{subject}")
+    format!("{USAGE_PREFIX}{subject}")
+}
+
+/// Whose rows a partition of usage rows holds.
+pub(super) fn subject_of_usage(partition: &str) -> Option<Subject> {
+    partition.strip_prefix(USAGE_PREFIX)?.parse().ok()
 }
 
 pub(super) fn usage_row(subject: &Subject, started_at: Timestamp, request_id: &str) -> Key {
@@ -144,4 +158,29 @@ pub(super) fn price_head() -> Key {
 
 pub(super) fn price_revision(revision: u64) -> Key {
     Key::new(PRICES, &format!("R#{revision:010}"))
+}
+
+pub(super) fn rollups(dimension: Dimension, period: Period, bucket: &str) -> String {
+    format!("ROLLUP#{}#{}#{bucket}", dimension.label(), period.label())
+}
+
+pub(super) fn rollup_of(dimension: Dimension, period: Period, bucket: &str, start: &str, id: &str) -> Key {
+    Key::new(&rollups(dimension, period, bucket), &format!("{start}#{id}"))
+}
+
+pub(super) fn rollup(of: &RollupId) -> Result<Key, Error> {
+    let at =
+        super::rollups::moment(of.period, &of.start).ok_or_else(|| Error::internal("not the start of a period"))?;
+    let bucket = of.period.bucket(at);
+    Ok(rollup_of(of.dimension, of.period, &bucket, &of.start, &of.id))
+}
+
+pub(super) fn sweep_head() -> Key {
+    Key::new("SWEEP", "HEAD")
+}
+
+pub(super) const ALERTS: &str = "ALERTS";
+
+pub(super) fn alert(event_id: &str) -> Key {
+    Key::new(ALERTS, event_id)
 }

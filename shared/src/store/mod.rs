@@ -3,13 +3,19 @@
 
 mod api_keys;
 mod audit;
+mod batch;
+mod budget_changes;
 mod budgets;
 mod calls;
 mod clients;
+mod concurrent;
 mod files;
 mod key;
 mod prices;
+mod rollups;
+mod sweep;
 mod usage;
+mod usage_lists;
 
 use std::collections::HashMap;
 
@@ -27,15 +33,21 @@ use crate::error::Error;
 
 pub use api_keys::{ApiKey, KeyCreation};
 pub use audit::AuditEntry;
+pub use budget_changes::{BudgetChange, BudgetWrite};
 pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
 pub use files::StoredFile;
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
+pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use usage::{Recorded, UsageRow};
+pub use usage_lists::UsageWanted;
 
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;
+
+/// The longest place, in bytes: a start, a request id and a subject.
+const MAX_PLACE: usize = 384;
 
 /// The table and its client.
 #[derive(Clone, Debug)]
@@ -54,7 +66,8 @@ pub struct Page<T> {
 }
 
 /// A place in a list. It is opaque to callers. It holds a sort key alone: the partition always comes from the caller's
-/// identity, so a forged cursor shows nothing of another's.
+/// identity, so a forged cursor shows nothing of another's. (In a list of everybody's rows it names the owner too, since that
+/// list is for those who may see everybody's.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(String);
 
@@ -71,7 +84,7 @@ impl Cursor {
     pub fn decode(text: &str) -> Result<Self, Error> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| Self::wrong())?;
         let key = String::from_utf8(bytes).map_err(|_| Self::wrong())?;
-        let fits = (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = (1..=MAX_PLACE).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
         if fits { Ok(Self(key)) } else { Err(Self::wrong()) }
     }
 
@@ -83,6 +96,27 @@ impl Cursor {
     /// What [`Cursor::at`] was given.
     pub fn place(&self) -> &str {
         &self.0
+    }
+
+    /// The text for the caller, good for this listing alone. `listing` names the list and all its filters.
+    pub fn encode_for(&self, listing: &str) -> String {
+        format!("{}{}", Self::tag(listing), self.encode())
+    }
+
+    /// Reads what [`Cursor::encode_for`] wrote for the same listing.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::InvalidRequest`] for anything else.
+    pub fn decode_for(text: &str, listing: &str) -> Result<Self, Error> {
+        let place = text.strip_prefix(&Self::tag(listing)).ok_or_else(Self::wrong)?;
+        Self::decode(place)
+    }
+
+    /// 48 bits of a digest of the listing: enough to tell mistakes, and nothing rests on more, since whose rows are listed never
+    /// comes from a cursor.
+    fn tag(listing: &str) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, listing.as_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(digest.as_ref().get(..6).unwrap_or_default())
     }
 
     fn wrong() -> Error {
@@ -161,6 +195,15 @@ impl Store {
 
     /// Reads a page of a partition.
     async fn list<T: DeserializeOwned>(&self, list: List<'_>) -> Result<Page<T>, Error> {
+        let page = self.list_items(list).await?;
+        Ok(Page {
+            items: serde_dynamo::from_items(page.items).map_err(Error::internal)?,
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    /// Reads a page of a partition, as it is.
+    async fn list_items(&self, list: List<'_>) -> Result<Page<Item>, Error> {
         let start = list.start()?;
         let mut values = Item::from([(":pk".to_owned(), AttributeValue::S(list.partition.clone()))]);
         let mut condition = "pk = :pk".to_owned();
@@ -190,10 +233,7 @@ impl Store {
         let items = answer
             .items
             .ok_or_else(|| Error::internal("an answer to a query without its items"))?;
-        Ok(Page {
-            items: serde_dynamo::from_items(items).map_err(Error::internal)?,
-            next_cursor,
-        })
+        Ok(Page { items, next_cursor })
     }
 }
 
@@ -282,6 +322,17 @@ mod tests {
             &BASE64_URL_SAFE_NO_PAD.encode([0xff]),
         ] {
             assert!(Cursor::decode(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    /// A-14
+    #[test]
+    fn a_cursor_of_one_listing_is_none_of_another() {
+        let cursor = Cursor("2026-01-01T00:00:00.000Z#r".into());
+        let text = cursor.encode_for("records of a");
+        assert_eq!(Cursor::decode_for(&text, "records of a").unwrap(), cursor);
+        for bad in [text.as_str(), "", "\u{e9}", &cursor.encode()] {
+            assert!(Cursor::decode_for(bad, "records of b").is_err(), "{bad:?}");
         }
     }
 }

@@ -107,7 +107,12 @@ async fn no_bad_query_gets_a_500_or_a_record(stack: &Stack) {
         "unknown=1",
         "limit[]=1",
         "principal=user:admin",
-        "user=user:admin",
+        "user=admin",
+        "user=",
+        "team=a%20b",
+        "from=yesterday",
+        "success=maybe",
+        "format=xml",
         "cursor=..%2f..",
         "cursor=%ff",
         "limit=%ff",
@@ -127,9 +132,11 @@ async fn no_bad_query_gets_a_500_or_a_record(stack: &Stack) {
             }
         }
     }
-    // A place that is none in this list. (In the others any text is a place.)
-    let answer = user.caller.get("/api/keys?cursor=e30").await;
-    assert_eq!(answer.status, 400, "{answer:?}");
+    // A place that is none in these lists. (In the others any text is a place.)
+    for path in ["/api/keys?cursor=e30", "/api/usage/records?cursor=e30"] {
+        let answer = user.caller.get(path).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+    }
     for query in [
         "check=",
         "check=x",

@@ -4,11 +4,14 @@
 pub mod aws;
 pub mod bedrock;
 pub mod bootstrap;
+mod data;
 pub mod error;
 pub mod gateway;
+pub mod invocation_log;
 pub mod lambda;
 mod net;
 pub mod ready;
+mod schedules;
 pub mod stack;
 pub mod template;
 pub mod tls;

@@ -8,7 +8,7 @@ use lambda_http::request::RequestContext;
 use serde_json::Value;
 
 use crate::error::{Error, Kind};
-use crate::principal::{Principal, Subject};
+use crate::principal::{Principal, Subject, Team};
 use crate::scope::Scopes;
 
 /// The names under which the authorizer puts the principal into the context. Both sides use these.
@@ -21,11 +21,14 @@ pub mod field {
     pub const KEY_ID: &str = "key_id";
     /// When the credential ends, in seconds since the Unix epoch.
     pub const EXPIRES: &str = "exp";
-    /// The team of the access token.
+    /// The team of the access token or key.
     pub const TEAM: &str = "team";
     /// The OAuth client of the access token.
     pub const CLIENT_ID: &str = "client_id";
 }
+
+/// The id of a request that API Gateway gave none.
+pub const UNKNOWN_REQUEST: &str = "unknown";
 
 /// The id of the request: API Gateway's, which its caller sees too.
 pub fn request_id(context: Option<&RequestContext>) -> String {
@@ -35,7 +38,11 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
     };
     let fits =
         (1..=128).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if fits { given.to_owned() } else { "unknown".to_owned() }
+    if fits {
+        given.to_owned()
+    } else {
+        UNKNOWN_REQUEST.to_owned()
+    }
 }
 
 /// Who calls, as the authorizer said.
@@ -54,6 +61,10 @@ pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
         scopes: text(fields, field::SCOPES)
             .unwrap_or_default()
             .parse::<Scopes>()
+            .map_err(Error::internal)?,
+        team: text(fields, field::TEAM)
+            .map(str::parse::<Team>)
+            .transpose()
             .map_err(Error::internal)?,
         key_id: text(fields, field::KEY_ID).map(str::to_owned),
         expires_at: text(fields, field::EXPIRES)

@@ -90,6 +90,55 @@ impl fmt::Display for Subject {
     }
 }
 
+/// A team: a name of 1 to 64 of the characters A-Z a-z 0-9 . _ -.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Team(String);
+
+/// A team's name has the wrong form.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a team is 1 to 64 of the characters A-Z a-z 0-9 . _ -")]
+pub struct BadTeam;
+
+impl Team {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Team {
+    type Err = BadTeam;
+
+    fn from_str(text: &str) -> Result<Self, BadTeam> {
+        let fits = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadTeam) }
+    }
+}
+
+impl TryFrom<String> for Team {
+    type Error = BadTeam;
+
+    fn try_from(text: String) -> Result<Self, BadTeam> {
+        text.parse()
+    }
+}
+
+impl From<Team> for String {
+    fn from(team: Team) -> Self {
+        team.0
+    }
+}
+
+impl fmt::Display for Team {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
 /// Who calls, as the authorizer found out. Functions take it from the authorizer's context and from nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -97,6 +146,8 @@ pub struct Principal {
     pub subject: Subject,
     /// What the credential allows.
     pub scopes: Scopes,
+    /// The team on whose account the caller works, if it works on one's.
+    pub team: Option<Team>,
     /// The API key that was shown, if one was.
     pub key_id: Option<String>,
     /// When the credential ends. API Gateway may hold an authorizer's answer past this moment, so functions check it too.
@@ -159,6 +210,7 @@ mod tests {
         let principal = Principal {
             subject: "user:alice".parse().unwrap(),
             scopes: Scopes::of_a_user(),
+            team: None,
             key_id: None,
             expires_at: Some(end),
         };

@@ -17,17 +17,20 @@ pub enum Scope {
     Files,
     /// Make and end one's own API keys.
     Keys,
+    /// Read the usage and the budgets of one's own team.
+    TeamAdmin,
     /// Administer everything.
     Admin,
 }
 
 impl Scope {
     /// Every scope there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ModelsInvoke,
         Self::UsageRead,
         Self::Files,
         Self::Keys,
+        Self::TeamAdmin,
         Self::Admin,
     ];
 
@@ -38,6 +41,7 @@ impl Scope {
             Self::UsageRead => "usage:read",
             Self::Files => "files",
             Self::Keys => "keys",
+            Self::TeamAdmin => "team:admin",
             Self::Admin => "admin",
         }
     }

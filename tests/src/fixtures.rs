@@ -108,7 +108,7 @@ pub async fn plant(store: &Store, objects: &Objects) {
         file(store, objects, &format!("file_{name}")).await;
     }
     for number in 0..3 {
-        store.record_usage(&usage_row(number)).await.unwrap();
+        store.record_usage(&usage_row(number), 400).await.unwrap();
     }
 }
 
@@ -156,11 +156,13 @@ pub fn usage_row(number: i64) -> UsageRow {
     UsageRow {
         request_id: format!("fixture-{number}"),
         principal: "user:fixture".parse().unwrap(),
+        team: None,
         key_id: Some("key_0000fixture".into()),
         model: "global.anthropic.claude-sonnet-4-5-20250929-v1:0".into(),
         price_model: "global.anthropic.claude-sonnet-4-5-20250929-v1:0".into(),
         profile: Some("global".into()),
         region: "us-east-1".into(),
+        service_tier: "default".into(),
         dialect: Dialect::Anthropic,
         streamed: true,
         started_at,
@@ -174,6 +176,7 @@ pub fn usage_row(number: i64) -> UsageRow {
         usage: Usage::default(),
         cost_picodollars: Picodollars::new(0),
         price_version: "fixture".into(),
+        rates: None,
         estimated: false,
     }
 }

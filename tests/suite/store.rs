@@ -150,9 +150,9 @@ async fn a_usage_row_written_twice_is_one_and_the_first() {
     let store = backing.store();
     let mut row = usage_row(7);
     row.principal = subject("user:twice");
-    store.record_usage(&row).await.unwrap();
+    store.record_usage(&row, 400).await.unwrap();
     row.estimated = true;
-    store.record_usage(&row).await.unwrap();
+    store.record_usage(&row, 400).await.unwrap();
     let rows = store.usage_of(&row.principal, 10, None).await.unwrap().items;
     assert_eq!((rows.len(), rows[0].estimated), (1, false));
 }
@@ -201,7 +201,7 @@ async fn pages_of_any_size_hold_every_item_once_and_in_order() {
     for number in 0..COUNT {
         let mut row = usage_row(i64::try_from(number).unwrap());
         row.principal = owner.clone();
-        store.record_usage(&row).await.unwrap();
+        store.record_usage(&row, 400).await.unwrap();
         create(&store, &format!("key_{number}"), "user:pages", 100)
             .await
             .unwrap();
@@ -212,7 +212,7 @@ async fn pages_of_any_size_hold_every_item_once_and_in_order() {
         // Neighbours in the table, which belong to no page.
         for neighbour in ["user:page", "user:pages.", "user:pages2"] {
             row.principal = subject(neighbour);
-            store.record_usage(&row).await.unwrap();
+            store.record_usage(&row, 400).await.unwrap();
             create(&store, &format!("key_{number}_{neighbour}"), neighbour, 100)
                 .await
                 .unwrap();
@@ -262,7 +262,7 @@ async fn rows_that_are_written_between_two_pages_shift_nothing() {
     let write = async |number: i64| {
         let mut row = usage_row(number);
         row.principal = subject("user:busy");
-        store.record_usage(&row).await.unwrap();
+        store.record_usage(&row, 400).await.unwrap();
     };
     for number in 0..5 {
         write(number).await;

@@ -112,6 +112,9 @@ fn key_context(key: &ApiKey) -> Map<String, Value> {
     context.insert(field::SUBJECT.into(), key.owner.as_str().into());
     context.insert(field::SCOPES.into(), key.scopes.to_string().into());
     context.insert(field::KEY_ID.into(), key.key_id.clone().into());
+    if let Some(team) = &key.team {
+        context.insert(field::TEAM.into(), team.as_str().into());
+    }
     if let Some(end) = key.ends_at {
         context.insert(field::EXPIRES.into(), end.as_second().to_string().into());
     }

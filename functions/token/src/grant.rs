@@ -33,7 +33,7 @@ pub(crate) async fn client_credentials(
         jti: random::identifier("jwt")?,
         client_id: client.client_id,
         scope: scopes.to_string(),
-        team: None,
+        team: client.team.map(Into::into),
     };
     let access_token = state.signing.key().await?.sign(&claims).map_err(Error::internal)?;
     Ok(TokenAnswer {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
-use crate::principal::Subject;
+use crate::principal::{Subject, Team};
 use crate::scope::Scopes;
 use crate::secret::SecretDigest;
 
@@ -25,6 +25,9 @@ pub struct ApiKey {
     pub owner: Subject,
     /// What its owner calls it.
     pub name: String,
+    /// The team on whose account its calls are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Team>,
     /// What it allows.
     pub scopes: Scopes,
     /// The SHA-256 of the key.
@@ -66,6 +69,7 @@ impl ApiKey {
             key_id,
             owner,
             name,
+            team: None,
             scopes,
             digest,
             hint,
@@ -73,6 +77,13 @@ impl ApiKey {
             ends_at,
             revoked_at: None,
         }
+    }
+
+    /// The same key on a team's account.
+    #[must_use]
+    pub fn of_team(mut self, team: Option<Team>) -> Self {
+        self.team = team;
+        self
     }
 
     /// Whether it counts at `now`.

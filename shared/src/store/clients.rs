@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cursor, List, Page, Store, item, key, unavailable};
 use crate::error::Error;
+use crate::principal::Team;
 use crate::scope::Scopes;
 use crate::secret::{Secret, SecretDigest};
 
@@ -20,6 +21,9 @@ pub struct ServiceClient {
     pub client_id: String,
     /// What people call it.
     pub name: String,
+    /// The team on whose account its calls are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Team>,
     /// What its tokens may allow at the most.
     pub scopes: Scopes,
     /// The SHA-256 of its secret.
@@ -40,12 +44,20 @@ impl ServiceClient {
         Self {
             client_id,
             name,
+            team: None,
             scopes,
             digest,
             hint,
             created_at,
             revoked_at: None,
         }
+    }
+
+    /// The same service account on a team's account.
+    #[must_use]
+    pub fn of_team(mut self, team: Option<Team>) -> Self {
+        self.team = team;
+        self
     }
 }
 

@@ -7,6 +7,9 @@
 //! | number of an owner's keys | `OWNER#<subject>` | `KEYS` |
 //! | service account | `CLIENT` | `<client id>` |
 //! | usage row | `USAGE#<subject>` | `<start, RFC 3339>#<request id>` |
+//! | open call | `CALLS#<shard>` | `<start, RFC 3339>#<request id>` |
+//! | limits of one scope and id | `BUDGETS` | `<scope>#<id>` |
+//! | state of a limit in a window | `SPEND#<scope>#<id>` | `<unit>#<window>#<start of the window>` |
 //! | file | `FILES#<subject>` | `<file id>` |
 //! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
 //! | which revision of the price book counts | `PRICES` | `HEAD` |
@@ -18,6 +21,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::Item;
+use super::calls::{CALL_SHARDS, open_call_place};
+use crate::budget::{BudgetId, ScopeKind};
 use crate::clock::rfc3339_millis;
 use crate::principal::Subject;
 use crate::secret::SecretDigest;
@@ -26,6 +31,8 @@ use crate::secret::SecretDigest;
 pub(super) const PARTITION: &str = "pk";
 /// The sort key's attribute.
 pub(super) const SORT: &str = "sk";
+/// The attribute of usage rows that the index `by_day` is made of: the day of the call, in UTC.
+pub(super) const DAY: &str = "day";
 /// What the sort keys of an owner's API keys begin with.
 pub(super) const KEY_PREFIX: &str = "KEY#";
 
@@ -88,6 +95,33 @@ pub(super) fn files(subject: &Subject) -> String {
 
 pub(super) fn file(subject: &Subject, file_id: &str) -> Key {
     Key::new(&files(subject), file_id)
+}
+
+pub(super) fn open_calls(shard: u8) -> String {
+    format!("CALLS#{shard}")
+}
+
+pub(super) fn open_call(started_at: Timestamp, request_id: &str) -> Key {
+    let shard = crc32fast::hash(request_id.as_bytes()) % u32::from(CALL_SHARDS);
+    Key::new(
+        &open_calls(u8::try_from(shard).unwrap_or_default()),
+        &open_call_place(started_at, request_id),
+    )
+}
+
+pub(super) const BUDGETS: &str = "BUDGETS";
+
+pub(super) fn budget_set(scope: ScopeKind, id: &str) -> Key {
+    Key::new(BUDGETS, &format!("{}#{id}", scope.label()))
+}
+
+pub(super) fn budget_states(scope: ScopeKind, id: &str) -> String {
+    format!("SPEND#{}#{id}", scope.label())
+}
+
+pub(super) fn budget_state(budget: &BudgetId) -> Key {
+    let sort = format!("{}#{}#{}", budget.unit.label(), budget.window.label(), budget.start);
+    Key::new(&budget_states(budget.scope, &budget.id), &sort)
 }
 
 /// The partition of a month's audit entries, `month` as `2026-11`.

@@ -3,6 +3,8 @@
 
 mod api_keys;
 mod audit;
+mod budgets;
+mod calls;
 mod clients;
 mod files;
 mod key;
@@ -25,10 +27,12 @@ use crate::error::Error;
 
 pub use api_keys::{ApiKey, KeyCreation};
 pub use audit::AuditEntry;
+pub use budgets::{BudgetState, Hold, Left, hold_name};
+pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
 pub use files::StoredFile;
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
-pub use usage::UsageRow;
+pub use usage::{Recorded, UsageRow};
 
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;

@@ -3,14 +3,20 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cursor, List, Page, Store, item, key};
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+
+use super::{Cursor, List, Page, Store, item, key, unavailable};
+use crate::budget::Window;
 use crate::error::Error;
 use crate::money::Picodollars;
-use crate::principal::Subject;
+use crate::price::BandRates;
+use crate::principal::{Subject, Team};
 use crate::usage::{Outcome, StopReason, Usage};
 use crate::wire::dialect::Dialect;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What one call to Bedrock was and cost. It holds no word of prompt or answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +25,9 @@ pub struct UsageRow {
     pub request_id: String,
     /// Who called.
     pub principal: Subject,
+    /// On whose account, if on a team's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Team>,
     /// By which API key, if by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
@@ -31,6 +40,9 @@ pub struct UsageRow {
     pub profile: Option<String>,
     /// The region that Bedrock was called in.
     pub region: String,
+    /// Bedrock's service tier, which is part of the price.
+    #[serde(default = "default_tier")]
+    pub service_tier: String,
     /// The caller's dialect.
     pub dialect: Dialect,
     /// Whether the answer came in events.
@@ -59,25 +71,83 @@ pub struct UsageRow {
     pub usage: Usage,
     /// What they cost, in millionths of a millionth of a dollar.
     pub cost_picodollars: Picodollars,
-    /// The price list that says so.
+    /// The prices that say so.
     pub price_version: String,
+    /// The rates of the band that applied, from which the cost follows without any price list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rates: Option<BandRates>,
     /// Whether Bedrock did not live to say what was used, so that this is an estimate.
     pub estimated: bool,
 }
 
+/// What becomes of a row that is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is the call's row.
+    Now,
+    /// The call had this row already, and keeps it.
+    Before(Box<UsageRow>),
+}
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+fn default_tier() -> String {
+    "default".to_owned()
+}
+
+fn earlier(item: Option<super::Item>) -> Result<Recorded, Error> {
+    let item = item.ok_or_else(|| Error::internal("a row that is there already did not come back"))?;
+    let row = serde_dynamo::from_item(item).map_err(Error::internal)?;
+    Ok(Recorded::Before(Box::new(row)))
+}
+
 impl Store {
-    /// Writes a row. Writing it again changes nothing, so a lost answer may be met with another try.
+    /// Writes a row, which is forgotten `retention_days` after the call. Writing it again changes nothing, so a lost answer may
+    /// be met with another try; of two who tell a call's cost differently (the function that made it, and the sweep that took it
+    /// for dead), the first has told it.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn record_usage(&self, row: &UsageRow) -> Result<(), Error> {
-        self.insert(item(
+    pub async fn record_usage(&self, row: &UsageRow, retention_days: u32) -> Result<Recorded, Error> {
+        let mut item = item(
             key::usage_row(&row.principal, row.started_at, &row.request_id),
             VERSION,
             row,
-        )?)
-        .await
-        .map(drop)
+        )?;
+        let expires_at = row.started_at.as_second() + i64::from(retention_days) * SECONDS_A_DAY;
+        item.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
+        let day = Window::Day.start(row.started_at).to_string();
+        item.insert(key::DAY.to_owned(), AttributeValue::S(day));
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Recorded::Now),
+            Err(SdkError::ServiceError(failure)) => match failure.into_err() {
+                PutItemError::ConditionalCheckFailedException(refusal) => earlier(refusal.item),
+                other => Err(Error::unavailable(other)),
+            },
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// The row of a call, if it has one.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn usage_row(
+        &self,
+        principal: &Subject,
+        started_at: Timestamp,
+        request_id: &str,
+    ) -> Result<Option<UsageRow>, Error> {
+        self.read(key::usage_row(principal, started_at, request_id)).await
     }
 
     /// The rows of a principal, newest first.

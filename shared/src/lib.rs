@@ -1,7 +1,7 @@
 //! What every Tollgate function shares, in four layers. A module uses its own layer or a lower one.
 //!
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
-//!    [`usage`], [`price`].
+//!    [`usage`], [`price`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
 //! 3. **Outside**: [`config`], [`aws`], [`store`], [`upstream`], [`secrets`], [`signing`], [`objects`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
@@ -17,6 +17,7 @@ pub mod money;
 pub mod price;
 pub mod principal;
 pub mod random;
+pub mod rollup;
 pub mod scope;
 pub mod secret;
 pub mod usage;

@@ -71,6 +71,20 @@ impl Usage {
             .saturating_add(self.cache_write_5m_tokens)
             .saturating_add(self.cache_write_1h_tokens)
     }
+
+    /// Both together, count by count.
+    #[must_use]
+    pub const fn saturating_add(&self, other: &Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            cache_read_input_tokens: self
+                .cache_read_input_tokens
+                .saturating_add(other.cache_read_input_tokens),
+            cache_write_5m_tokens: self.cache_write_5m_tokens.saturating_add(other.cache_write_5m_tokens),
+            cache_write_1h_tokens: self.cache_write_1h_tokens.saturating_add(other.cache_write_1h_tokens),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::money::Picodollars;
 use crate::price::BandRates;
 use crate::principal::{Subject, Team};
+use crate::rollup::Counted;
 use crate::usage::{Outcome, StopReason, Usage};
 use crate::wire::dialect::Dialect;
 
@@ -78,6 +79,31 @@ pub struct UsageRow {
     pub rates: Option<BandRates>,
     /// Whether Bedrock did not live to say what was used, so that this is an estimate.
     pub estimated: bool,
+}
+
+impl UsageRow {
+    /// The model without profile.
+    pub fn base_model(&self) -> &str {
+        let profile = self.profile.as_deref().unwrap_or_default();
+        let rest = self.price_model.strip_prefix(profile);
+        rest.and_then(|rest| rest.strip_prefix('.'))
+            .unwrap_or(&self.price_model)
+    }
+
+    /// What of it counts in sums.
+    pub fn counted(&self) -> Counted<'_> {
+        Counted {
+            started_at: self.started_at,
+            principal: &self.principal,
+            team: self.team.as_ref(),
+            key_id: self.key_id.as_deref(),
+            base_model: self.base_model(),
+            outcome: self.outcome,
+            estimated: self.estimated,
+            usage: self.usage,
+            cost: self.cost_picodollars,
+        }
+    }
 }
 
 /// What becomes of a row that is written.

@@ -10,6 +10,9 @@
 //! | open call | `CALLS#<shard>` | `<start, RFC 3339>#<request id>` |
 //! | limits of one scope and id | `BUDGETS` | `<scope>#<id>` |
 //! | state of a limit in a window | `SPEND#<scope>#<id>` | `<unit>#<window>#<start of the window>` |
+//! | rollup | `ROLLUP#<dimension>#<period>#<bucket>` | `<start of the period>#<id>` |
+//! | how far the sweep is | `SWEEP` | `HEAD` |
+//! | alert that is to go out | `ALERTS` | `<event id>` |
 //! | file | `FILES#<subject>` | `<file id>` |
 //!
 //! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
@@ -21,7 +24,9 @@ use super::Item;
 use super::calls::{CALL_SHARDS, open_call_place};
 use crate::budget::{BudgetId, ScopeKind};
 use crate::clock::rfc3339_millis;
+use crate::error::Error;
 use crate::principal::Subject;
+use crate::rollup::{Dimension, Period, RollupId};
 use crate::secret::SecretDigest;
 
 /// The partition key's attribute.
@@ -119,4 +124,29 @@ pub(super) fn budget_states(scope: ScopeKind, id: &str) -> String {
 pub(super) fn budget_state(budget: &BudgetId) -> Key {
     let sort = format!("{}#{}#{}", budget.unit.label(), budget.window.label(), budget.start);
     Key::new(&budget_states(budget.scope, &budget.id), &sort)
+}
+
+pub(super) fn rollups(dimension: Dimension, period: Period, bucket: &str) -> String {
+    format!("ROLLUP#{}#{}#{bucket}", dimension.label(), period.label())
+}
+
+pub(super) fn rollup_of(dimension: Dimension, period: Period, bucket: &str, start: &str, id: &str) -> Key {
+    Key::new(&rollups(dimension, period, bucket), &format!("{start}#{id}"))
+}
+
+pub(super) fn rollup(of: &RollupId) -> Result<Key, Error> {
+    let at =
+        super::rollups::moment(of.period, &of.start).ok_or_else(|| Error::internal("not the start of a period"))?;
+    let bucket = of.period.bucket(at);
+    Ok(rollup_of(of.dimension, of.period, &bucket, &of.start, &of.id))
+}
+
+pub(super) fn sweep_head() -> Key {
+    Key::new("SWEEP", "HEAD")
+}
+
+pub(super) const ALERTS: &str = "ALERTS";
+
+pub(super) fn alert(event_id: &str) -> Key {
+    Key::new(ALERTS, event_id)
 }

@@ -2,11 +2,15 @@
 //! a condition that fails is an outcome, not an error. No request's path scans.
 
 mod api_keys;
+mod batch;
 mod budgets;
 mod calls;
 mod clients;
+mod concurrent;
 mod files;
 mod key;
+mod rollups;
+mod sweep;
 mod usage;
 
 use std::collections::HashMap;
@@ -27,6 +31,7 @@ pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
 pub use files::StoredFile;
+pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use usage::{Recorded, UsageRow};
 
 /// An item as DynamoDB holds it.
@@ -135,6 +140,15 @@ impl Store {
 
     /// Reads a page of a partition.
     async fn list<T: DeserializeOwned>(&self, list: List<'_>) -> Result<Page<T>, Error> {
+        let page = self.list_items(list).await?;
+        Ok(Page {
+            items: serde_dynamo::from_items(page.items).map_err(Error::internal)?,
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    /// Reads a page of a partition, as it is.
+    async fn list_items(&self, list: List<'_>) -> Result<Page<Item>, Error> {
         let start = list.start()?;
         let mut values = Item::from([(":pk".to_owned(), AttributeValue::S(list.partition.clone()))]);
         let mut condition = "pk = :pk".to_owned();
@@ -164,10 +178,7 @@ impl Store {
         let items = answer
             .items
             .ok_or_else(|| Error::internal("an answer to a query without its items"))?;
-        Ok(Page {
-            items: serde_dynamo::from_items(items).map_err(Error::internal)?,
-            next_cursor,
-        })
+        Ok(Page { items, next_cursor })
     }
 }
 

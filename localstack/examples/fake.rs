@@ -24,6 +24,7 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::spawn_graceful_shutdown_handler(|| async { println!("flushed") }).await;
     match name.as_str() {
         "authorizer" => lambda_runtime::run(service_fn(authorize)).await,
+        "scheduled" => lambda_runtime::run(service_fn(scheduled)).await,
         "streamed" => lambda_runtime::run(service_fn(streamed)).await,
         _ => lambda_runtime::run(service_fn(buffered)).await,
     }
@@ -65,6 +66,15 @@ fn query<'e>(event: &'e Value, name: &str) -> Option<&'e str> {
     event["queryStringParameters"].get(name).and_then(Value::as_str)
 }
 
+/// Tells its log what it was invoked with.
+async fn scheduled(event: LambdaEvent<Value>) -> Result<Value, Error> {
+    println!("event {}", event.payload);
+    match event.payload["fail"].as_bool() {
+        Some(true) => Err("it failed".into()),
+        _ => Ok(event.payload),
+    }
+}
+
 /// Answers with its event, or as it is told.
 async fn buffered(event: LambdaEvent<Value>) -> Result<Value, Error> {
     let deadline = event.context.deadline;
@@ -100,6 +110,7 @@ async fn buffered(event: LambdaEvent<Value>) -> Result<Value, Error> {
         "environment": {
             "TABLE": variable("TABLE"),
             "ISSUER": variable("ISSUER"),
+            "LOG": variable("LOG"),
             "AWS_LAMBDA_FUNCTION_NAME": variable("AWS_LAMBDA_FUNCTION_NAME"),
             "AWS_ENDPOINT_URL_DYNAMODB": variable("AWS_ENDPOINT_URL_DYNAMODB"),
             "HOME": variable("HOME"),

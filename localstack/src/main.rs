@@ -41,6 +41,12 @@ struct Up {
     /// Keeps the authorizer's answers so long, whatever the template says; 0 keeps none.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3600))]
     authorizer_ttl: Option<u64>,
+    /// Invokes scheduled functions this often, whatever the template says; 0 never does.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    schedule_seconds: Option<u64>,
+    /// Writes no invocation log of the mock's calls, as if the account had none.
+    #[arg(long)]
+    no_invocation_log: bool,
     /// Keeps state here across restarts [default: a new folder, removed at the end].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -134,6 +140,8 @@ fn options(up: Up) -> Result<Options> {
         ready_file: up.ready_file,
         environments: usize::from(up.environments),
         authorizer_ttl_seconds: up.authorizer_ttl,
+        schedule_seconds: up.schedule_seconds,
+        invocation_log: !up.no_invocation_log,
         data: up.data,
         tls: up.tls,
         bedrock: up.bedrock,

@@ -33,6 +33,9 @@ pub struct Ready {
     pub secretsmanager: String,
     /// The name of the table.
     pub table: String,
+    /// The bucket of Bedrock's invocation log, if the mock writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invocation_log_bucket: Option<String>,
     /// URL of `POST /2015-03-31/functions/NAME/invocations`: this program's, or the one of `cargo lambda watch`.
     pub lambda: String,
     /// The functions' variables, for `cargo lambda watch --env-file`; with `--lambda` only.

@@ -14,9 +14,11 @@ use crate::bedrock;
 use crate::bootstrap::bootstrap;
 use crate::error::{Context, Error, Result};
 use crate::gateway::{Gateway, Limits, Log};
+use crate::invocation_log;
 use crate::lambda::{self, Host, Lambda, Watch};
 use crate::net;
 use crate::ready::Ready;
+use crate::schedules;
 use crate::template::{Template, Values};
 use crate::tls;
 
@@ -37,6 +39,10 @@ pub struct Options {
     pub environments: usize,
     /// How long authorizers' answers are kept, in seconds, in place of what the template says.
     pub authorizer_ttl_seconds: Option<u64>,
+    /// The period of all schedules, in seconds, in place of what the template says; 0 switches them off.
+    pub schedule_seconds: Option<u64>,
+    /// Whether the mock writes Bedrock's invocation log, and the template is told where.
+    pub invocation_log: bool,
     /// Where state is kept; without it, in a folder that is removed at the end.
     pub data: Option<PathBuf>,
     /// Whether to serve TLS too.
@@ -49,6 +55,13 @@ pub struct Options {
     pub lambda: Option<String>,
     /// The gateway's limits.
     pub limits: Limits,
+}
+
+impl Options {
+    /// Somebody else's Bedrock writes its log wherever its account says.
+    fn has_invocation_log(&self) -> bool {
+        self.invocation_log && self.bedrock.is_none()
+    }
 }
 
 /// The parameter of the template that a local gateway's own URL takes the place of.
@@ -86,11 +99,12 @@ impl Stack {
             parameters: BTreeMap::from([(ISSUER_PARAMETER.to_owned(), gateway.clone())]),
             ..Values::default()
         };
+        if options.has_invocation_log() {
+            values.parameters.extend(invocation_log::parameters());
+        }
         let declared = Template::read(&options.template, &values)?;
-        let (endpoints, mock) = tokio::try_join!(
-            start_aws(options, &data.path, &declared),
-            start_bedrock(options.bedrock.is_none()),
-        )?;
+        let endpoints = Box::pin(start_aws(options, &data.path, &declared)).await?;
+        let mock = start_bedrock(options, &endpoints).await?;
         // Secrets have their ARNs only now, and functions are told ARNs.
         values.secret_arns.clone_from(&endpoints.secret_arns);
         let template = Template::read(&options.template, &values)?;
@@ -113,10 +127,12 @@ impl Stack {
             s3: endpoints.s3.clone(),
             secretsmanager: endpoints.secretsmanager.clone(),
             table: table.to_owned(),
+            invocation_log_bucket: options.has_invocation_log().then(|| invocation_log::BUCKET.to_owned()),
             ..Ready::default()
         };
         let (lambda, host) = start_lambda(options, &data, &template, &mut ready).await?;
         let log = Log::open(&data.logs.join("gateway.log"))?;
+        let mut tasks = schedules::start(&template.schedules, options.schedule_seconds, &lambda, &log);
         let gateway = Gateway::new(
             template.api,
             lambda.clone(),
@@ -124,7 +140,6 @@ impl Stack {
             options.limits,
             log,
         );
-        let mut tasks = Vec::new();
         if options.tls {
             tasks.push(serve_tls(options, &data.path, &gateway, &mut ready).await?);
         }
@@ -192,6 +207,8 @@ async fn rewrite(mut ready: Ready, path: PathBuf, mut processes: watch::Receiver
 }
 
 async fn start_aws(options: &Options, data: &Path, template: &Template) -> Result<Endpoints> {
+    let mut buckets = template.buckets.clone();
+    buckets.extend(options.has_invocation_log().then(|| invocation_log::BUCKET.to_owned()));
     let options = aws::Options {
         data: data.to_owned(),
         aws_endpoint: options.aws_endpoint.clone(),
@@ -202,7 +219,7 @@ async fn start_aws(options: &Options, data: &Path, template: &Template) -> Resul
         .map(|secret| (secret.name.clone(), secret.value.clone()));
     let resources = aws::Resources {
         tables: template.tables.iter().map(|table| table.definition.clone()).collect(),
-        buckets: template.buckets.clone(),
+        buckets,
         secrets: secrets.collect(),
     };
     aws::start(&options, &resources)
@@ -210,11 +227,19 @@ async fn start_aws(options: &Options, data: &Path, template: &Template) -> Resul
         .doing("starting DynamoDB, S3 and Secrets Manager")
 }
 
-async fn start_bedrock(mocked: bool) -> Result<Option<bedrock::Mock>> {
-    if !mocked {
+async fn start_bedrock(options: &Options, endpoints: &Endpoints) -> Result<Option<bedrock::Mock>> {
+    if options.bedrock.is_some() {
         return Ok(None);
     }
-    bedrock::start().await.doing("starting the Bedrock mock").map(Some)
+    let log = options.has_invocation_log();
+    let mock = bedrock::Options {
+        invocation_log: log.then(|| invocation_log::options(&endpoints.s3)),
+        ..bedrock::Options::default()
+    };
+    bedrock::start_with(mock)
+        .await
+        .doing("starting the Bedrock mock")
+        .map(Some)
 }
 
 async fn start_lambda(

@@ -27,6 +27,9 @@ pub mod field {
     pub const CLIENT_ID: &str = "client_id";
 }
 
+/// The id of a request that API Gateway gave none.
+pub const UNKNOWN_REQUEST: &str = "unknown";
+
 /// The id of the request: API Gateway's, which its caller sees too.
 pub fn request_id(context: Option<&RequestContext>) -> String {
     let given = match context {
@@ -35,7 +38,11 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
     };
     let fits =
         (1..=128).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if fits { given.to_owned() } else { "unknown".to_owned() }
+    if fits {
+        given.to_owned()
+    } else {
+        UNKNOWN_REQUEST.to_owned()
+    }
 }
 
 /// Who calls, as the authorizer said.

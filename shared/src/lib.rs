@@ -1,9 +1,9 @@
 //! What every Tollgate function shares, in four layers. A module uses its own layer or a lower one.
 //!
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
-//!    [`usage`], [`price`], [`rollup`].
+//!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
-//! 3. **Outside**: [`config`], [`aws`], [`store`], [`upstream`], [`secrets`], [`signing`], [`objects`], [`telemetry`].
+//! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`upstream`], [`secrets`], [`signing`], [`objects`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -26,8 +26,11 @@ pub mod jwt;
 pub mod oauth;
 pub mod wire;
 
+pub mod bound;
+
 pub mod aws;
 pub mod config;
+pub mod limits;
 pub mod objects;
 pub mod secrets;
 pub mod signing;

@@ -3,21 +3,33 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use aws_sdk_s3::Client as S3;
 use gateway::aws::Aws;
 use gateway::config::Variables;
 use gateway::objects::Objects;
 use gateway::store::Store;
-use localstack::aws::{self, Endpoints, Resources};
+use localstack::aws::{self, Endpoints, Resources, sdk_config};
 use localstack::bedrock::{self, Mock};
+use localstack::invocation_log;
 use localstack::lambda::{dotenv, shared_variables};
 use localstack::template::{Template, Values};
 use tempfile::TempDir;
 
 use crate::fixtures;
+use crate::unreliable::Unreliable;
 
 /// The repository's root.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// What a backing is to have besides the usual.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Whether the functions reach the table by way of [`Unreliable`]. A test's own [`Backing::store`] does not.
+    pub unreliable_table: bool,
+    /// Whether the mock writes its invocation log, and the functions are told where.
+    pub invocation_log: bool,
 }
 
 /// A running AWS and Bedrock with the fixtures planted. Dropping it stops both.
@@ -26,6 +38,7 @@ pub struct Backing {
     pub mock: Mock,
     /// The template, with names and ARNs filled in.
     pub template: Template,
+    unreliable: Option<Unreliable>,
     endpoints: Endpoints,
     data: TempDir,
 }
@@ -33,12 +46,24 @@ pub struct Backing {
 impl Backing {
     /// Starts all, with the template's resources and the fixtures of [`fixtures::plant`].
     pub async fn start() -> Self {
+        Self::start_with(&Setup::default()).await
+    }
+
+    /// The same, with what `setup` asks for.
+    pub async fn start_with(setup: &Setup) -> Self {
         let data = tempfile::Builder::new().prefix("tollgate-tests-").tempdir().unwrap();
         let mut values = Values {
             parameters: BTreeMap::from([("Issuer".to_owned(), fixtures::ISSUER.to_owned())]),
             ..Values::default()
         };
-        let declared = template(&values);
+        if setup.invocation_log {
+            let told = invocation_log::PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            values.parameters.extend(told);
+        }
+        let mut declared = template(&values);
+        declared
+            .buckets
+            .extend(setup.invocation_log.then(|| invocation_log::BUCKET.to_owned()));
         let secrets = declared.secrets.iter();
         let resources = Resources {
             tables: declared.tables.iter().map(|table| table.definition.clone()).collect(),
@@ -51,12 +76,20 @@ impl Backing {
             data: data.path().to_owned(),
             aws_endpoint: None,
         };
-        let (endpoints, mock) = tokio::join!(Box::pin(aws::start(&options, &resources)), bedrock::start());
-        let endpoints = endpoints.unwrap();
+        let endpoints = Box::pin(aws::start(&options, &resources)).await.unwrap();
+        let mock = bedrock::start_with(bedrock::Options {
+            invocation_log: setup.invocation_log.then(|| invocation_log::options(&endpoints.s3)),
+            ..bedrock::Options::default()
+        });
         values.secret_arns.clone_from(&endpoints.secret_arns);
+        let unreliable = match setup.unreliable_table {
+            true => Some(Unreliable::before(&endpoints).await),
+            false => None,
+        };
         let backing = Self {
-            mock: mock.unwrap(),
+            mock: mock.await.unwrap(),
             template: template(&values),
+            unreliable,
             endpoints,
             data,
         };
@@ -64,11 +97,23 @@ impl Backing {
         backing
     }
 
-    /// The table, reached as a function reaches it.
+    /// What stands between the functions and the table, if the setup asked for it.
+    pub fn unreliable(&self) -> Option<&Unreliable> {
+        self.unreliable.as_ref()
+    }
+
+    /// The table, reached as a function reaches it, but always directly.
     pub fn store(&self) -> Store {
-        let variables = self.variables("admin", &[]);
+        let direct = ("AWS_ENDPOINT_URL_DYNAMODB", &*self.endpoints.dynamodb);
+        let variables = self.variables("admin", &[direct]);
         let table = variables.table().unwrap();
         Store::new(Aws::from_environment(variables).unwrap().dynamodb(), table)
+    }
+
+    /// S3, past the functions: the invocation log is in [`invocation_log::BUCKET`].
+    pub fn s3(&self) -> S3 {
+        let config = aws_sdk_s3::config::Builder::from(&sdk_config(false)).endpoint_url(&self.endpoints.s3);
+        S3::from_conf(config.force_path_style(true).build())
     }
 
     fn objects(&self) -> Objects {
@@ -101,9 +146,13 @@ impl Backing {
     }
 
     fn shared_variables(&self) -> BTreeMap<String, String> {
+        let table = self
+            .unreliable
+            .as_ref()
+            .map_or(&self.endpoints.dynamodb, |proxy| &proxy.url);
         shared_variables(&[
             ("BEDROCK_RUNTIME", &self.mock.url),
-            ("DYNAMODB", &self.endpoints.dynamodb),
+            ("DYNAMODB", table),
             ("S3", &self.endpoints.s3),
             ("SECRETS_MANAGER", &self.endpoints.secretsmanager),
         ])

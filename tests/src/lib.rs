@@ -4,6 +4,7 @@
 //! - [`cargo_lambda`]: the functions' binaries under `cargo lambda watch`, over the same;
 //! - [`local`]: the program `local` and all that it starts, asked over HTTP;
 //! - [`fixtures`]: what the table, the bucket and the secret hold in either case;
+//! - [`unreliable`]: a proxy before the table that fails on demand, for either way, and counts;
 //! - [`event`]: events as API Gateway makes them, and [`files`]: those in `events/`;
 //! - [`answer`]: answers as goldens show them, with [`placeholder`] for what differs from call to call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -19,3 +20,4 @@ pub mod in_process;
 pub mod local;
 pub mod logs;
 pub mod placeholder;
+pub mod unreliable;

@@ -82,6 +82,10 @@ impl Running {
         let (file, data) = (folder.join("ready.json"), folder.join("data"));
         let mut all = vec!["up", "--ready-file", text(&file)];
         all.extend(arguments);
+        if !arguments.contains(&"--schedule-seconds") {
+            // What is scheduled runs when a test says so.
+            all.extend(["--schedule-seconds", "0"]);
+        }
         if !arguments.contains(&"--data") {
             all.extend(["--data", text(&data)]);
         }

@@ -1,11 +1,14 @@
 //! The integration tests, in one binary, because each links the AWS SDKs again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audit;
 mod documents;
 mod end_to_end;
 mod errors;
 mod events;
+mod invocation_log;
 mod metering;
 mod passing_through;
 mod store;
 mod streaming;
+mod unreliable;

@@ -20,11 +20,12 @@ OPEN_ROUTES = {
     ("GET", "/health"),
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+MONEY = {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem")}
 ACTIONS = {
     "token": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
     "authorizer": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
-    "invoke": LOGS | {"dynamodb:PutItem", "bedrock:InvokeModel"},
-    "stream": LOGS | {"dynamodb:PutItem", "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"},
+    "invoke": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:CountTokens"},
+    "stream": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:CountTokens"},
     "upload": LOGS
     | {f"dynamodb:{it}" for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
     | {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},

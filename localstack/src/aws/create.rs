@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
-use aws_sdk_dynamodb::types::{TableStatus, TimeToLiveSpecification, TimeToLiveStatus};
+use aws_sdk_dynamodb::types::{
+    GlobalSecondaryIndexDescription, IndexStatus, TableDescription, TableStatus, TimeToLiveSpecification,
+    TimeToLiveStatus,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Endpoints, Error, Resources, sdk_config};
 
@@ -75,7 +78,9 @@ async fn table(client: &aws_sdk_dynamodb::Client, description: &Value) -> Result
         .mutate_request(move |http| replace(http, &body));
     match created.send().await {
         Ok(_) => {}
-        Err(error) if error.code() == Some("ResourceInUseException") => {}
+        Err(error) if error.code() == Some("ResourceInUseException") => {
+            add_indexes(client, name, &request, &resource).await?;
+        }
         Err(error) => return Err(failed(&resource)(error)),
     }
     wait_until_active(client, name, &resource).await?;
@@ -83,6 +88,35 @@ async fn table(client: &aws_sdk_dynamodb::Client, description: &Value) -> Result
         Some(specification) => expire(client, name, &specification, &resource).await,
         None => Ok(()),
     }
+}
+
+/// Adds the indexes that the table of an earlier description has not, one by one, as the service wants them and
+/// `CloudFormation` does it.
+async fn add_indexes(
+    client: &aws_sdk_dynamodb::Client,
+    name: &str,
+    request: &Value,
+    resource: &str,
+) -> Result<(), Error> {
+    let described = client.describe_table().table_name(name).send().await;
+    let described = described.map_err(failed(resource))?.table;
+    let existing = described.iter().flat_map(TableDescription::global_secondary_indexes);
+    let existing: Vec<_> = existing.filter_map(|index| index.index_name()).collect();
+    let wanted = request["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+    let missing = wanted.filter(|index| !index["IndexName"].as_str().is_some_and(|name| existing.contains(&name)));
+    for index in missing {
+        let body = json!({
+            "TableName": name,
+            "AttributeDefinitions": request["AttributeDefinitions"],
+            "GlobalSecondaryIndexUpdates": [{ "Create": index }],
+        })
+        .to_string();
+        let update = client.update_table().table_name(name).customize();
+        let update = update.mutate_request(move |http| replace(http, &body));
+        update.send().await.map_err(failed(resource))?;
+        wait_until_active(client, name, resource).await?;
+    }
+    Ok(())
 }
 
 fn replace(http: &mut HttpRequest, body: &str) {
@@ -100,11 +134,19 @@ async fn wait_until_active(client: &aws_sdk_dynamodb::Client, name: &str, resour
             .await
             .map_err(failed(resource))?;
         let status = described.table().and_then(|table| table.table_status());
-        if status == Some(&TableStatus::Active) {
+        let indexes = described
+            .table()
+            .into_iter()
+            .flat_map(TableDescription::global_secondary_indexes);
+        let is_filled = |index: &GlobalSecondaryIndexDescription| index.index_status() == Some(&IndexStatus::Active);
+        if status == Some(&TableStatus::Active) && indexes.into_iter().all(is_filled) {
             return Ok(());
         }
         if started.elapsed() > ACTIVE_TIMEOUT {
-            let reason = format!("still {status:?} after {} s", ACTIVE_TIMEOUT.as_secs());
+            let reason = format!(
+                "still {status:?}, or an index of it not filled, after {} s",
+                ACTIVE_TIMEOUT.as_secs()
+            );
             return Err(Error::Create {
                 resource: resource.to_owned(),
                 reason,

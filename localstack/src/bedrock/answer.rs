@@ -276,7 +276,9 @@ fn anthropic_name(model: &str) -> &str {
         .filter(|end| name[end + 2..].starts_with(|first: char| first.is_ascii_digit()));
     end.map_or(name, |end| &name[..end])
 }
-fn usage_json(usage: &Usage, output_tokens: u64) -> String {
+
+/// Usage as the API reports it; `usage` holds the input's side.
+pub(super) fn usage_json(usage: &Usage, output_tokens: u64) -> String {
     let written = usage.cache_creation;
     format!(
         r#"{{"input_tokens":{},"cache_creation_input_tokens":{},"cache_read_input_tokens":{},"cache_creation":{{"ephemeral_5m_input_tokens":{},"ephemeral_1h_input_tokens":{}}},"output_tokens":{output_tokens}}}"#,

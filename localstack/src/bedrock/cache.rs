@@ -64,6 +64,11 @@ impl Prompt {
         Ok(prompt)
     }
 
+    /// All its tokens, cached or not: what [`PromptCache::count`] gives in total.
+    pub(super) fn tokens(&self) -> u64 {
+        tokens(self.0.iter().map(|piece| piece.bytes.len()).sum())
+    }
+
     fn check(&self) -> Result<(), String> {
         let lifetimes: Vec<_> = self.0.iter().filter_map(|piece| piece.breakpoint).collect();
         if lifetimes.len() > MAX_BREAKPOINTS {

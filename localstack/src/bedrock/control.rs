@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::directive::Directive;
+use super::directive::{CountScript, Directive};
 use super::holds::Hold;
 use super::ledger::Ledger;
+use super::log::Change;
 use super::record::{Recorded, Records};
 use super::{State, lock};
 
@@ -32,14 +33,17 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/requests", get(requests).delete(clear_requests))
         .route("/answers/{request_id}", get(sent))
         .route("/faults", get(faults).post(queue).delete(clear_faults))
+        .route("/count-tokens", put(script_counts).delete(clear_count_script))
         .route("/holds", get(holds))
         .route("/release/{name}", post(release))
         .route("/profiles", get(profiles).put(set_profiles))
+        .route("/log", get(log_settings).put(change_log))
+        .route("/log/flush", post(flush_log))
         .route("/reset", post(reset))
 }
 
 async fn ledger(Shared(state): Mock) -> Json<Ledger> {
-    Json(state.ledger.ledger())
+    Json(state.ledger())
 }
 
 async fn clear_ledger(Shared(state): Mock) -> StatusCode {
@@ -91,6 +95,16 @@ async fn clear_faults(Shared(state): Mock) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+async fn script_counts(Shared(state): Mock, Json(script): Json<CountScript>) -> StatusCode {
+    *lock(&state.counts) = Some(script);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_count_script(Shared(state): Mock) -> StatusCode {
+    *lock(&state.counts) = None;
+    StatusCode::NO_CONTENT
+}
+
 async fn holds(Shared(state): Mock) -> Json<BTreeMap<String, Hold>> {
     Json(state.holds.all())
 }
@@ -107,6 +121,22 @@ async fn profiles(Shared(state): Mock) -> Json<HashMap<String, String>> {
 async fn set_profiles(Shared(state): Mock, Json(profiles): Json<HashMap<String, String>>) -> StatusCode {
     *lock(&state.profiles) = profiles;
     StatusCode::NO_CONTENT
+}
+
+async fn log_settings(Shared(state): Mock) -> Json<Change> {
+    Json(state.log.settings())
+}
+
+async fn change_log(Shared(state): Mock, Json(change): Json<Change>) -> StatusCode {
+    state.log.change(|settings| change.apply(settings));
+    StatusCode::NO_CONTENT
+}
+
+async fn flush_log(Shared(state): Mock) -> Response {
+    match state.log.flush().await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(problem) => (StatusCode::INTERNAL_SERVER_ERROR, problem).into_response(),
+    }
 }
 
 async fn reset(Shared(state): Mock) -> StatusCode {

@@ -65,6 +65,24 @@ pub struct Directive {
     pub corrupt_crc: Option<usize>,
     /// Headers to add to the answer.
     pub extra_headers: BTreeMap<String, String>,
+    /// How `CountTokens` answers for a body with this directive. All else concerns calls alone.
+    pub count_tokens: Option<CountScript>,
+}
+
+/// The script of a `CountTokens`. Status and type complete each other; without both it counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CountScript {
+    /// Status of an error.
+    pub status: Option<u16>,
+    /// Type of an error in the service's model.
+    pub error_type: Option<String>,
+    /// Its message.
+    pub message: Option<String>,
+    /// Its `retry-after` header.
+    pub retry_after: Option<Value>,
+    /// Milliseconds before the answer.
+    pub delay_ms: u64,
 }
 
 /// An exception frame in place of the rest of a stream.

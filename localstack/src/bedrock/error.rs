@@ -25,6 +25,13 @@ const ERRORS: [(&str, u16); 13] = [
     ("InternalFailure", 500),
 ];
 
+/// The errors of a request whose signature names nobody.
+const STRANGERS: [&str; 3] = [
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+];
+
 /// What the service appends to the type in the header.
 const TYPE_TAIL: &str = ":http://internal.amazon.com/coral/com.amazon.bedrock/";
 
@@ -63,6 +70,16 @@ impl Refusal {
         let mut refusal = Self::new(status, kind, message);
         refusal.retry_after = directive.retry_after.as_ref().map(as_header);
         Some(refusal)
+    }
+
+    /// The error's type.
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Whether it says that nobody knows who called.
+    pub(super) fn is_of_a_stranger(&self) -> bool {
+        STRANGERS.contains(&self.kind.as_str())
     }
 
     pub(super) fn into_response(self, request_id: &str) -> Response {

@@ -18,10 +18,11 @@ use super::answer::Answer;
 use super::cache::Prompt;
 use super::directive::{self, Directive};
 use super::error::Refusal;
+use super::log::Entry;
 use super::play::{self, Bill, Play};
 use super::record::Recorded;
-use super::request::{self, Operation};
-use super::{State, lock, signature, wire};
+use super::request::{self, Operation, Wanted};
+use super::{State, count, lock, metadata, signature, wire};
 
 /// What is read of a body before it is given up; a caller of a little too much still gets Bedrock's refusal.
 const MAX_READ_BYTES: usize = 4 * request::MAX_BODY_BYTES;
@@ -33,7 +34,6 @@ const ECHOED: [&str; 2] = [
 
 /// A call that may be answered.
 struct Accepted {
-    operation: Operation,
     priced_as: String,
     body: Value,
     prompt: Prompt,
@@ -50,34 +50,45 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
     };
     lock(&state.requests).push(Recorded::new(&request_id, &parts, body.clone()));
     let route = request::route(parts.uri.path()).filter(|_| parts.method == Method::POST);
-    let Some((operation, model)) = route else {
+    let Some((wanted, model)) = route else {
         return Refusal::new(404, "UnknownOperationException", "unknown operation").into_response(&request_id);
     };
+    let Wanted::Call(operation) = wanted else {
+        return count::answer(&state, &model, &parts, &body, &request_id).await;
+    };
     state.ledger.open(&request_id, &model, operation.name());
-    let answer = match accept(&state, operation, &model, &parts, &body) {
-        Ok(accepted) => proceed(state.clone(), accepted, &parts.headers, request_id.clone(), started).await,
-        Err(refusal) => refuse(&state, refusal, &request_id),
+    let entry = Entry {
+        request_id: request_id.clone(),
+        time: state.log.now(),
+        operation,
+        model,
+        metadata: metadata::of(&parts.headers).ok().flatten(),
+    };
+    let answer = match accept(&state, &entry.model, &parts, &body) {
+        Ok(accepted) => proceed(state.clone(), accepted, &parts.headers, entry, started).await,
+        Err(refusal) => refuse(&state, refusal, &entry),
     };
     lock(&state.answers).record(&request_id, answer)
 }
 
-fn refuse(state: &State, refusal: Refusal, request_id: &str) -> Response {
-    state.ledger.amend(request_id, |call| {
+fn refuse(state: &State, refusal: Refusal, entry: &Entry) -> Response {
+    state.log.failed(entry, &refusal);
+    state.ledger.amend(&entry.request_id, |call| {
         call.status = refusal.status;
         call.outcome = "error";
     });
-    refusal.into_response(request_id)
+    refusal.into_response(&entry.request_id)
 }
 
-fn accept(state: &State, operation: Operation, model: &str, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
+fn accept(state: &State, model: &str, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
     signature::verify(parts, body)?;
+    metadata::of(&parts.headers)?;
     let priced_as = request::resolve(state, model)?;
     let body = request::body(body)?;
     let prompt = Prompt::of(&body).map_err(Refusal::validation)?;
     let own = directive::in_last_user_message(&body["messages"]).map_err(Refusal::validation)?;
     let directive = own.or_else(|| lock(&state.faults).pop_front()).unwrap_or_default();
     Ok(Accepted {
-        operation,
         priced_as,
         body,
         prompt,
@@ -89,23 +100,24 @@ async fn proceed(
     state: Arc<State>,
     accepted: Accepted,
     headers: &HeaderMap,
-    request_id: String,
+    entry: Entry,
     started: Instant,
 ) -> Response {
+    let (operation, request_id) = (entry.operation, entry.request_id.clone());
     let delay = accepted.directive.delay_ms;
     if let Some(refusal) = Refusal::asked_for(&accepted.directive) {
         // Noted before the delay, in which the caller may leave.
-        let mut response = refuse(&state, refusal, &request_id);
+        let mut response = refuse(&state, refusal, &entry);
         sleep(delay).await;
         add_headers(&mut response, headers, &accepted.directive);
         return response;
     }
-    let mut bill = open_bill(&state, &accepted, &request_id);
+    let mut bill = open_bill(&state, &accepted, entry);
     let answer = Answer::new(&accepted.priced_as, &accepted.body, &accepted.directive);
     bill.usage.output_tokens = answer.output_tokens();
     sleep(delay).await;
     let directive = accepted.directive.clone();
-    let mut response = match accepted.operation {
+    let mut response = match operation {
         Operation::Invoke => whole(bill, answer, &accepted.directive, started).await,
         Operation::Stream => streamed(bill, answer, accepted.directive, started),
     };
@@ -121,15 +133,15 @@ async fn sleep(milliseconds: u64) {
 }
 
 /// From here on the call costs money, whatever becomes of it.
-fn open_bill(state: &Arc<State>, accepted: &Accepted, request_id: &str) -> Bill {
+fn open_bill(state: &Arc<State>, accepted: &Accepted, entry: Entry) -> Bill {
     let usage = lock(&state.cache).count(&accepted.priced_as, &accepted.prompt, Instant::now());
-    state.ledger.amend(request_id, |call| {
+    state.ledger.amend(&entry.request_id, |call| {
         call.status = 200;
         call.priced_as.clone_from(&accepted.priced_as);
     });
     Bill {
         state: state.clone(),
-        request_id: request_id.to_owned(),
+        entry,
         priced_as: accepted.priced_as.clone(),
         usage,
         exact: false,

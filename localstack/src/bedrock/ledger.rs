@@ -72,6 +72,10 @@ pub struct Totals {
     pub usage: Usage,
     /// What they cost.
     pub cost_picodollars: u128,
+    /// Requests for `CountTokens`, which are no calls and cost nothing.
+    pub count_tokens: usize,
+    /// Records of the invocation log that are not in S3 yet.
+    pub unlogged: usize,
 }
 
 /// Calls and totals.
@@ -85,22 +89,40 @@ pub struct Ledger {
 
 /// The ledger as it is written.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Book(Arc<Mutex<Vec<Call>>>);
+pub(super) struct Book(Arc<Mutex<Pages>>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    calls: Vec<Call>,
+    count_tokens: usize,
+}
 
 impl Book {
     pub(super) fn ledger(&self) -> Ledger {
-        let calls = lock(&self.0).clone();
-        let totals = calls.iter().fold(Totals::default(), add);
+        let (calls, count_tokens) = {
+            let pages = lock(&self.0);
+            (pages.calls.clone(), pages.count_tokens)
+        };
+        let counted = Totals {
+            count_tokens,
+            ..Totals::default()
+        };
+        let totals = calls.iter().fold(counted, add);
         Ledger { calls, totals }
     }
 
     pub(super) fn clear(&self) {
-        lock(&self.0).clear();
+        *lock(&self.0) = Pages::default();
+    }
+
+    /// Notes a request for `CountTokens`.
+    pub(super) fn count_tokens(&self) {
+        lock(&self.0).count_tokens += 1;
     }
 
     /// Opens a line for a call.
     pub(super) fn open(&self, request_id: &str, model: &str, operation: &'static str) {
-        lock(&self.0).push(Call {
+        lock(&self.0).calls.push(Call {
             request_id: request_id.to_owned(),
             model: model.to_owned(),
             priced_as: String::new(),
@@ -118,6 +140,7 @@ impl Book {
     pub(super) fn amend(&self, request_id: &str, write: impl FnOnce(&mut Call)) {
         // The newest are the likeliest.
         if let Some(call) = lock(&self.0)
+            .calls
             .iter_mut()
             .rev()
             .find(|call| call.request_id == request_id)

@@ -1,6 +1,6 @@
 //! A Bedrock Runtime that answers on the wire as the real one does, fails on demand and keeps a ledger.
 //!
-//! `InvokeModel` and `InvokeModelWithResponseStream` for Anthropic models. The answers are made up; their form, their
+//! `InvokeModel`, `InvokeModelWithResponseStream` and `CountTokens` for Anthropic models. The answers are made up; their form, their
 //! checksums, their token counts and what they cost are not. How to script it and how to ask it: `docs/local-mock.md`.
 //!
 //! The wire form was taken from the Smithy model inside `aws-sdk-bedrockruntime` (headers, errors, the stream's
@@ -13,12 +13,15 @@ mod answer;
 mod block;
 mod cache;
 mod control;
+mod count;
 mod directive;
 mod error;
 mod frame;
 mod holds;
 mod invocation;
 mod ledger;
+mod log;
+mod metadata;
 mod play;
 mod prices;
 mod record;
@@ -36,8 +39,9 @@ use axum::Router;
 use crate::aws::server::Server;
 
 pub use answer::ToolUse;
-pub use directive::{Directive, ExceptionAfter};
+pub use directive::{CountScript, Directive, ExceptionAfter};
 pub use ledger::{CacheCreation, Call, Ledger, Totals, Usage};
+pub use log::{LogOptions, LogSettings};
 pub use record::Recorded;
 pub use signature::sign;
 
@@ -56,6 +60,8 @@ pub struct Options {
     pub prices: String,
     /// Application inference profiles: ARN, or its last part, to the id of a priced model.
     pub application_profiles: HashMap<String, String>,
+    /// Where to write the model invocation log; nowhere without it.
+    pub invocation_log: Option<LogOptions>,
 }
 
 impl Default for Options {
@@ -65,6 +71,7 @@ impl Default for Options {
             port: 0,
             prices: include_str!("../../../shared/data/prices.json").to_owned(),
             application_profiles: HashMap::from([profile]),
+            invocation_log: None,
         }
     }
 }
@@ -95,10 +102,13 @@ struct State {
     prices: prices::Prices,
     profiles: Mutex<HashMap<String, String>>,
     ledger: ledger::Book,
+    log: log::InvocationLog,
     cache: Mutex<cache::PromptCache>,
     requests: Mutex<record::Records>,
     answers: Mutex<record::Answers>,
     faults: Mutex<VecDeque<Directive>>,
+    /// How `CountTokens` answers where the body says nothing of it.
+    counts: Mutex<Option<CountScript>>,
     holds: holds::Holds,
 }
 
@@ -108,10 +118,12 @@ impl State {
             prices: prices::Prices::parse(&options.prices)?,
             profiles: Mutex::new(options.application_profiles),
             ledger: ledger::Book::default(),
+            log: log::InvocationLog::start(options.invocation_log),
             cache: Mutex::default(),
             requests: Mutex::default(),
             answers: Mutex::default(),
             faults: Mutex::default(),
+            counts: Mutex::default(),
             holds: holds::Holds::default(),
         })
     }
@@ -153,7 +165,7 @@ impl Mock {
     /// All calls so far and their sums.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        self.state.ledger.ledger()
+        self.state.ledger()
     }
 
     /// The last requests, oldest first.
@@ -167,9 +179,27 @@ impl Mock {
         lock(&self.state.faults).push_back(directive);
     }
 
+    /// Scripts every `CountTokens` from now on that brings no directive of its own; nothing ends that.
+    pub fn script_counts(&self, script: Option<CountScript>) {
+        *lock(&self.state.counts) = script;
+    }
+
     /// Lets every stream go on, now and later, that holds under `name`.
     pub fn release(&self, name: &str) {
         self.state.holds.release(name);
+    }
+
+    /// Changes how the invocation log is written.
+    pub fn change_log(&self, change: impl FnOnce(&mut LogSettings)) {
+        self.state.log.change(change);
+    }
+
+    /// Returns when the records of all calls that are not open are in S3.
+    ///
+    /// # Errors
+    /// What S3 said.
+    pub async fn flush_log(&self) -> Result<(), String> {
+        self.state.log.flush().await
     }
 
     /// Forgets calls, requests, queued directives, holds and cached prompts.
@@ -183,6 +213,7 @@ impl Mock {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
+        let _ = self.state.log.flush().await;
     }
 }
 
@@ -194,11 +225,20 @@ impl Drop for Mock {
 }
 
 impl State {
+    fn ledger(&self) -> Ledger {
+        let mut ledger = self.ledger.ledger();
+        // Looked at after the calls: a record is counted before its call is settled, so none is missed.
+        ledger.totals.unlogged = self.log.unwritten();
+        ledger
+    }
+
     fn reset(&self) {
         self.ledger.clear();
+        self.log.forget();
         *lock(&self.requests) = record::Records::default();
         *lock(&self.answers) = record::Answers::default();
         lock(&self.faults).clear();
+        *lock(&self.counts) = None;
         *lock(&self.cache) = cache::PromptCache::default();
         self.holds.reset();
     }

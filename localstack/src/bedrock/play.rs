@@ -14,12 +14,13 @@ use super::answer::{self, Answer, Event, EventKind};
 use super::directive::Directive;
 use super::frame;
 use super::ledger::Usage;
+use super::log::Entry;
 
 /// The bill of a call, which is written once: by [`Bill::settle`], or, if the caller leaves and everything here is
 /// dropped, for the whole answer, because Bedrock goes on without the caller.
 pub(super) struct Bill {
     pub(super) state: Arc<State>,
-    pub(super) request_id: String,
+    pub(super) entry: Entry,
     pub(super) priced_as: String,
     /// The whole answer.
     pub(super) usage: Usage,
@@ -38,7 +39,8 @@ impl Bill {
             ..self.usage
         };
         let cost_picodollars = self.state.prices.cost(&self.priced_as, &usage);
-        self.state.ledger.amend(&self.request_id, |call| {
+        self.state.log.billed(&self.entry, outcome, &usage);
+        self.state.ledger.amend(&self.entry.request_id, |call| {
             call.outcome = outcome;
             call.usage = usage;
             call.cost_picodollars = cost_picodollars;

@@ -28,18 +28,28 @@ impl Operation {
     }
 }
 
-/// Operation and model id, decoded once, of a path as it came.
-pub(super) fn route(path: &str) -> Option<(Operation, String)> {
+/// What a path asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A call of the model.
+    Call(Operation),
+    /// The tokens of a body.
+    Count,
+}
+
+/// What is wanted and of which model (the id decoded once), of a path as it came.
+pub(super) fn route(path: &str) -> Option<(Wanted, String)> {
     let rest = path.strip_prefix("/model/")?;
     // An id may hold raw slashes (an ARN does), so the operation is what stands behind the last one.
     let (id, operation) = rest.rsplit_once('/')?;
-    let operation = match operation {
-        "invoke" => Operation::Invoke,
-        "invoke-with-response-stream" => Operation::Stream,
+    let wanted = match operation {
+        "invoke" => Wanted::Call(Operation::Invoke),
+        "invoke-with-response-stream" => Wanted::Call(Operation::Stream),
+        "count-tokens" => Wanted::Count,
         _ => return None,
     };
     let id = percent_decode_str(id).decode_utf8().ok()?;
-    (!id.is_empty()).then(|| (operation, id.into_owned()))
+    (!id.is_empty()).then(|| (wanted, id.into_owned()))
 }
 
 /// The id of the priced model that `id` stands for: itself, the last part of an ARN, or what an application profile
@@ -130,11 +140,15 @@ mod tests {
     #[test]
     fn an_id_is_taken_raw_or_encoded_and_decoded_once() {
         let id = |path: &str| route(path).map(|(_, id)| id);
-        assert_eq!(route("/model/a:0/invoke"), Some((Operation::Invoke, "a:0".to_owned())));
+        assert_eq!(
+            route("/model/a:0/invoke"),
+            Some((Wanted::Call(Operation::Invoke), "a:0".to_owned()))
+        );
         assert_eq!(
             route("/model/a%3A0/invoke-with-response-stream"),
-            Some((Operation::Stream, "a:0".to_owned()))
+            Some((Wanted::Call(Operation::Stream), "a:0".to_owned()))
         );
+        assert_eq!(route("/model/a/count-tokens"), Some((Wanted::Count, "a".to_owned())));
         assert_eq!(
             id("/model/arn:aws:bedrock:us-east-1:1:inference-profile%2Fx/invoke").unwrap(),
             "arn:aws:bedrock:us-east-1:1:inference-profile/x"

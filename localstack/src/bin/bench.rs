@@ -104,6 +104,8 @@ async fn warm(binaries: &Path, template: &Path) -> Result<()> {
         ready_file: None,
         environments: 1,
         authorizer_ttl_seconds: None,
+        schedule_seconds: Some(0),
+        invocation_log: false,
         data: None,
         tls: false,
         bedrock: None,

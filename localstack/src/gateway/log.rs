@@ -1,4 +1,4 @@
-//! The gateway's log, a line for each answer: when, which request, what was asked, what was answered, and why it was refused.
+//! The gateway's log, a line for each answer and each scheduled invocation: when, which request, what was asked, what was answered, and why it was refused.
 //! Neither queries nor headers nor bodies are in it, which is where credentials and prompts are.
 
 use std::fs::{File, OpenOptions};
@@ -35,6 +35,12 @@ impl Log {
 
     pub(super) fn broke_off(&self, request_id: &str, problem: &str) {
         self.write(request_id, &format!("broke off: {problem}"));
+    }
+
+    /// A schedule's invocation, which no request asked for, and why it failed if it did.
+    pub(crate) fn scheduled(&self, event_id: &str, name: &str, problem: Option<&str>) {
+        let problem = problem.map(|problem| format!(" failed: {problem}")).unwrap_or_default();
+        self.write(event_id, &format!("schedule {name}{problem}"));
     }
 
     fn write(&self, request_id: &str, what: &str) {

@@ -64,7 +64,7 @@ fn function(scope: &Scope<'_>, id: &str, resource: &Value) -> Result<Function, E
 }
 
 /// `Metadata.BuildProperties.Binary`, else the logical id in lower case without `Function`.
-fn binary(id: &str, resource: &Value) -> String {
+pub(super) fn binary(id: &str, resource: &Value) -> String {
     match resource
         .pointer("/Metadata/BuildProperties/Binary")
         .and_then(Value::as_str)

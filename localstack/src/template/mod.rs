@@ -1,4 +1,4 @@
-//! `template.yaml` (AWS SAM) as the local stack needs it: the one description of functions, routes, authorizer, gateway
+//! `template.yaml` (AWS SAM) as the local stack needs it: the one description of functions, schedules, routes, authorizer, gateway
 //! responses, tables, buckets and secrets. Nothing of these is written down a second time.
 
 mod api;
@@ -7,6 +7,7 @@ mod gateway_responses;
 mod intrinsics;
 mod node;
 mod resources;
+mod schedules;
 mod secret;
 mod yaml;
 
@@ -20,6 +21,7 @@ pub use api::{Api, Authorizer, IdentitySource, Route};
 pub use functions::Function;
 pub use gateway_responses::GatewayResponse;
 pub use resources::{Secret, Table};
+pub use schedules::{Schedule, Scheduler};
 
 use intrinsics::Scope;
 
@@ -76,6 +78,8 @@ pub struct Values {
 pub struct Template {
     /// Lambda functions, in the order of their logical ids.
     pub functions: Vec<Function>,
+    /// When functions are invoked without anybody asking.
+    pub schedules: Vec<Schedule>,
     /// The REST API.
     pub api: Api,
     /// DynamoDB tables.
@@ -107,6 +111,7 @@ impl Template {
         let functions = functions::read(&scope)?;
         let api = api::read(&scope, &functions)?;
         Ok(Self {
+            schedules: schedules::read(&scope)?,
             api,
             tables: resources::tables(&scope)?,
             buckets: resources::buckets(&scope)?,

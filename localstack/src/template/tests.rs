@@ -34,7 +34,7 @@ fn function(name: &str) -> Function {
 #[test]
 fn a_function_is_named_after_its_binary_or_its_logical_id() {
     let names: Vec<String> = template().functions.into_iter().map(|function| function.name).collect();
-    assert_eq!(names, ["authorizer", "buffered", "streamed"]);
+    assert_eq!(names, ["authorizer", "buffered", "scheduled", "streamed"]);
 }
 
 #[test]
@@ -94,7 +94,16 @@ fn a_table_becomes_the_input_of_create_table_and_a_false_condition_removes_one()
         "AttributeDefinitions": [
             { "AttributeName": "pk", "AttributeType": "S" },
             { "AttributeName": "sk", "AttributeType": "S" },
+            { "AttributeName": "day", "AttributeType": "S" },
         ],
+        "GlobalSecondaryIndexes": [{
+            "IndexName": "by_day",
+            "KeySchema": [
+                { "AttributeName": "day", "KeyType": "HASH" },
+                { "AttributeName": "sk", "KeyType": "RANGE" },
+            ],
+            "Projection": { "ProjectionType": "ALL" },
+        }],
         "KeySchema": [
             { "AttributeName": "pk", "KeyType": "HASH" },
             { "AttributeName": "sk", "KeyType": "RANGE" },
@@ -241,4 +250,44 @@ fn the_projects_own_template_is_understood_and_every_function_has_its_variables(
             .all(|function| function.environment["TOLLGATE_TABLE"] == "tollgate-table")
     );
     assert_eq!(template.secrets.len(), 1);
+}
+
+#[test]
+fn schedules_are_rates_of_functions_and_disabled_ones_are_left_out() {
+    let schedules = template().schedules;
+    let schedule = |name: &str| schedules.iter().find(|it| it.name == name).unwrap();
+    assert_eq!(schedules.len(), 2);
+    let regularly = schedule("tollgate-ScheduledFunctionRegularly");
+    let expected = Schedule {
+        name: "tollgate-ScheduledFunctionRegularly".to_owned(),
+        function: "scheduled".to_owned(),
+        period_seconds: 300,
+        input: None,
+        scheduler: Scheduler::Scheduler,
+    };
+    assert_eq!(regularly, &expected);
+    let rarely = schedule("tollgate-ScheduledFunctionRarely");
+    assert_eq!((rarely.period_seconds, rarely.scheduler), (86_400, Scheduler::Rule));
+    assert_eq!(rarely.input.as_deref(), Some(r#"{"command":"rarely"}"#));
+}
+
+#[test]
+fn a_schedule_that_is_no_rate_is_refused_with_its_place() {
+    for (expression, problem) in [
+        (
+            "cron(0/5 * * * ? *)",
+            "only rate(...) is understood here, not cron(0/5 * * * ? *)",
+        ),
+        ("at(2026-11-25T00:00:00)", "only rate(...) is understood"),
+        ("rate(5 minute)", "is not a rate"),
+        ("rate(1 minutes)", "is not a rate"),
+        ("rate(0 minutes)", "is not a rate"),
+        ("rate(5 seconds)", "is not a rate"),
+        ("rate(5 minutes", "is not a rate"),
+    ] {
+        let error = broken("rate(5 minutes)", &format!("'{expression}'"));
+        let place = "Resources.ScheduledFunction.Properties.Events.Regularly.Properties.ScheduleExpression";
+        assert_eq!(error.path, place);
+        assert!(error.problem.contains(problem), "{error}");
+    }
 }

@@ -7,5 +7,6 @@ mod authorizer;
 mod buffered;
 mod hosting;
 mod program;
+mod schedules;
 mod streamed;
 mod support;

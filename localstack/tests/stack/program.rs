@@ -73,7 +73,7 @@ fn is_running(pid: Pid) -> bool {
 async fn sigterm_ends_the_program_and_all_that_it_started() {
     let mut local = up(&["--environments", "2"]).await;
     let pids = pids(&local.ready);
-    assert_eq!(pids.len(), 6);
+    assert_eq!(pids.len(), 8);
     assert!(pids.iter().all(|&pid| is_running(pid)));
     kill_process(pid(local.child.id().unwrap()), Signal::TERM).unwrap();
     let status = tokio::time::timeout(PATIENCE, local.child.wait())

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The names under which the one fake binary runs.
-const FUNCTIONS: [&str; 3] = ["authorizer", "buffered", "streamed"];
+const FUNCTIONS: [&str; 4] = ["authorizer", "buffered", "scheduled", "streamed"];
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -56,6 +56,8 @@ pub(crate) fn options(binaries: &TempDir) -> Options {
         ready_file: None,
         environments: 1,
         authorizer_ttl_seconds: None,
+        schedule_seconds: Some(0),
+        invocation_log: true,
         data: None,
         tls: false,
         bedrock: Some("http://127.0.0.1:9".to_owned()),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 
+use super::cost;
 use super::live::{Live, Next};
 use super::meter::End;
 use super::{Delivery, told_by_bedrock};
@@ -32,10 +33,11 @@ pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
     match live.whole().await {
         Ok(body) => {
             live.settle(Outcome::Success).await?;
-            let headers = match live.admitted().dialect {
+            let mut headers = match live.admitted().dialect {
                 Dialect::Bedrock => returned(live.headers()),
                 _ => HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]),
             };
+            cost::of_settled(&mut live, &mut headers);
             Ok((live.status(), headers, body).into_response())
         }
         Err(cause) => {
@@ -55,6 +57,7 @@ pub(super) fn streamed(mut live: Live) -> Response {
         _ => returned(live.headers()),
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    cost::of_admitted(&live.admitted().admission, &mut headers);
     let body = stream::unfold(Some((live, form)), |state| async {
         let (mut live, form) = state?;
         let (bytes, over) = step(&mut live, &form).await?;

@@ -2,13 +2,8 @@
 
 use std::sync::Arc;
 
-use aws_smithy_types::body::SdkBody;
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
-use http_body_util::BodyExt as _;
-use jiff::Timestamp;
-
 use super::meter::{AnswerMeter, End};
+use super::settlement::Settlement;
 use super::{Admitted, Delivery, Models};
 use crate::clock::Stopwatch;
 use crate::error::Error;
@@ -16,8 +11,12 @@ use crate::price::price;
 use crate::store::UsageRow;
 use crate::telemetry;
 use crate::upstream::Answer;
-use crate::usage::Outcome;
+use crate::usage::{Outcome, Tokens, Usage};
 use crate::wire::frames::{BrokenFrame, Frame, FrameReader};
+use aws_smithy_types::body::SdkBody;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
 
 /// An answer in one piece may be this long; Bedrock's own are far shorter.
 const LONGEST_WHOLE_BYTES: usize = 64 * 1024 * 1024;
@@ -29,7 +28,6 @@ pub(super) struct Live(Option<Inner>);
 struct Inner {
     models: Arc<Models>,
     admitted: Admitted,
-    started_at: Timestamp,
     stopwatch: Stopwatch,
     status: Option<StatusCode>,
     headers: HeaderMap,
@@ -37,7 +35,18 @@ struct Inner {
     reader: FrameReader,
     meter: AnswerMeter,
     first_byte_ms: Option<u64>,
-    settled: bool,
+    settlement: Option<Settlement>,
+}
+
+/// How much Bedrock has said of what it bills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// All of it, or that it bills nothing.
+    Exactly,
+    /// What it said before it broke off.
+    InPart,
+    /// Nothing, though it may bill the call.
+    Nothing,
 }
 
 /// What comes next in a stream.
@@ -52,11 +61,10 @@ pub(super) enum Next {
 }
 
 impl Live {
-    pub(super) fn new(models: Arc<Models>, admitted: Admitted, started_at: Timestamp, stopwatch: Stopwatch) -> Self {
+    pub(super) fn new(models: Arc<Models>, admitted: Admitted, stopwatch: Stopwatch) -> Self {
         Self(Some(Inner {
             models,
             admitted,
-            started_at,
             stopwatch,
             status: None,
             headers: HeaderMap::new(),
@@ -64,7 +72,7 @@ impl Live {
             reader: FrameReader::default(),
             meter: AnswerMeter::default(),
             first_byte_ms: None,
-            settled: false,
+            settlement: None,
         }))
     }
 
@@ -98,7 +106,7 @@ impl Live {
     }
 
     pub(super) fn is_settled(&mut self) -> bool {
-        self.inner().settled
+        self.inner().settlement.is_some()
     }
 
     /// The next frame of a stream, observed by the meter. Cancelling it loses nothing.
@@ -118,12 +126,20 @@ impl Live {
     pub(super) async fn settle(&mut self, outcome: Outcome) -> Result<(), Error> {
         let inner = self.inner();
         let exact = inner.meter.reading().exact || !inner.status.is_some_and(|status| status.is_success());
-        inner.settle(outcome, !exact).await
+        inner
+            .settle(outcome, if exact { Known::Exactly } else { Known::InPart })
+            .await
     }
 
     /// Writes the row of a call that got no answer.
     pub(super) async fn settle_without_answer(&mut self, outcome: Outcome, maybe_billed: bool) -> Result<(), Error> {
-        self.inner().settle(outcome, maybe_billed).await
+        let known = if maybe_billed { Known::Nothing } else { Known::Exactly };
+        self.inner().settle(outcome, known).await
+    }
+
+    /// What the call cost, once it is settled.
+    pub(super) fn settlement(&mut self) -> Option<&Settlement> {
+        self.inner().settlement.as_ref()
     }
 
     #[expect(clippy::expect_used, reason = "only `drop` takes it out")]
@@ -134,11 +150,14 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        let Some(mut inner) = self.0.take().filter(|inner| !inner.settled) else {
+        let Some(mut inner) = self.0.take().filter(|inner| inner.settlement.is_none()) else {
             return;
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            inner.log_loss(&inner.row(Outcome::ClientDisconnected, true), &"the runtime is gone");
+            inner.log_loss(
+                &inner.row(Outcome::ClientDisconnected, inner.meter.reading().usage, true),
+                &"the runtime is gone",
+            );
             return;
         };
         // The one place where work is detached: its owner is gone. On Lambda the environment may be frozen before it
@@ -207,24 +226,58 @@ impl Inner {
             Delivery::Whole => drop(self.whole().await),
             Delivery::Frames | Delivery::Events => while let Next::Frame(_) = self.next().await {},
         }
-        let estimated = !self.meter.reading().exact;
+        let known = if self.meter.reading().exact {
+            Known::Exactly
+        } else {
+            Known::InPart
+        };
         // A failure is logged with the whole row; there is nobody left to tell.
-        let _ = self.settle(Outcome::ClientDisconnected, estimated).await;
+        let _ = self.settle(Outcome::ClientDisconnected, known).await;
     }
 
-    async fn settle(&mut self, outcome: Outcome, estimated: bool) -> Result<(), Error> {
-        if self.settled {
+    async fn settle(&mut self, outcome: Outcome, known: Known) -> Result<(), Error> {
+        if self.settlement.is_some() {
             return Ok(());
         }
-        let row = self.row(outcome, estimated);
-        let recorded = self.models.store.record_usage(&row, 400).await.map(drop);
-        self.settled = true;
+        let usage = self.usage(known).await;
+        let row = self.row(outcome, usage, known != Known::Exactly);
+        let settled = Settlement::of(&self.models, &self.admitted.admission.call, &row).await;
         count(&row);
-        if let Err(error) = &recorded {
-            self.log_loss(&row, error);
-        }
+        let outcome = match settled {
+            Ok(settlement) => {
+                self.settlement = Some(settlement);
+                Ok(())
+            }
+            Err(error) => {
+                self.log_loss(&row, &error);
+                self.settlement = Some(Settlement::default());
+                Err(error)
+            }
+        };
         telemetry::flush();
-        recorded
+        outcome
+    }
+
+    /// What was used. Where Bedrock did not live to say it, its count of the prompt stands for the prompt; where it said nothing at
+    /// all, the most that the call could use stands for the call: what may have been billed is never taken for nothing.
+    async fn usage(&self, known: Known) -> Usage {
+        let mut usage = self.meter.reading().usage;
+        let admission = &self.admitted.admission;
+        match known {
+            Known::InPart if usage.prompt_tokens() == Tokens::ZERO => {
+                let counted = match admission.counted {
+                    Some(counted) => Some(counted),
+                    None => {
+                        let model = &admission.call.base_model;
+                        self.models.bedrock.count_tokens(model, &admission.body).await
+                    }
+                };
+                usage.input_tokens = counted.unwrap_or(admission.call.worst_usage.prompt_tokens());
+                usage
+            }
+            Known::Exactly | Known::InPart => usage,
+            Known::Nothing => admission.call.worst_usage,
+        }
     }
 
     fn log_loss(&self, row: &UsageRow, error: &dyn std::fmt::Debug) {
@@ -232,34 +285,28 @@ impl Inner {
         tracing::error!(error = ?error, row, "a usage row could not be written");
     }
 
-    fn row(&self, outcome: Outcome, estimated: bool) -> UsageRow {
+    fn row(&self, outcome: Outcome, usage: Usage, estimated: bool) -> UsageRow {
         let reading = self.meter.reading();
+        let call = &self.admitted.admission.call;
         if reading.metrics_disagree {
             tracing::warn!(
                 request_id = self.admitted.caller.request_id,
                 "Bedrock's metrics and the message's usage differ"
             );
         }
-        let Admitted {
-            caller,
-            dialect,
-            delivery,
-            model,
-            rates,
-        } = &self.admitted;
         UsageRow {
-            request_id: caller.request_id.clone(),
-            principal: caller.principal.subject.clone(),
-            team: caller.principal.team.clone(),
-            key_id: caller.principal.key_id.clone(),
-            model: model.bedrock_id.clone(),
-            price_model: model.price_key.clone(),
-            profile: model.profile.map(|profile| profile.label().to_owned()),
-            region: self.models.region.clone(),
-            service_tier: "default".to_owned(),
-            dialect: *dialect,
-            streamed: *delivery != Delivery::Whole,
-            started_at: self.started_at,
+            request_id: call.request_id.clone(),
+            principal: call.principal.clone(),
+            team: call.team.clone(),
+            key_id: call.key_id.clone(),
+            model: call.model.clone(),
+            price_model: call.price_model.clone(),
+            profile: call.profile.clone(),
+            region: call.region.clone(),
+            service_tier: call.service_tier.clone(),
+            dialect: call.dialect,
+            streamed: call.streamed,
+            started_at: call.started_at,
             ended_at: self.models.clock.now(),
             latency_ms: self.stopwatch.elapsed_ms(),
             time_to_first_byte_ms: self.first_byte_ms,
@@ -267,10 +314,10 @@ impl Inner {
             stop_reason: self.meter.stop_reason(),
             upstream_status: self.status.map(|status| status.as_u16()),
             upstream_request_id: self.upstream_request_id(),
-            usage: reading.usage,
-            cost_picodollars: price(rates, &reading.usage),
-            price_version: self.models.prices.version().as_str().to_owned(),
-            rates: Some(*rates.band(reading.usage.prompt_tokens())),
+            usage,
+            cost_picodollars: price(&call.rates, &usage),
+            price_version: call.price_version.clone(),
+            rates: Some(*call.rates.band(usage.prompt_tokens())),
             estimated,
         }
     }

@@ -1,14 +1,18 @@
-//! The flow of a model call: resolve → price → call → observe → settle → deliver.
+//! The flow of a model call: resolve → price → admit → call → observe → settle → deliver.
 //!
 //! Whole and streamed answers share everything but how their bytes leave. Invariants:
 //! - one call to Bedrock leaves one usage row, also when it fails, when its caller leaves, or when its answer breaks off;
 //! - a body ends only after its row is written;
+//! - no call goes out before it is written down and the most that it may cost is held;
 //! - bytes that need no change are not changed.
 
+mod admission;
+mod cost;
 mod deliver;
 mod live;
 mod meter;
 pub mod routes;
+mod settlement;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -19,20 +23,29 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::aws::Aws;
+use crate::bound::ModelLimits;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ConfigError, Variables};
+use crate::context;
 use crate::error::{Error, Kind};
 use crate::http::Caller;
-use crate::model::{Catalog, ModelError, ResolvedModel};
-use crate::price::{PriceError, PriceList, Rates};
+use crate::limits::Limits;
+use crate::model::{Catalog, ModelError};
+use crate::price::{PriceError, PriceList};
+use crate::random;
 use crate::store::Store;
 use crate::upstream::{Bedrock, NoAnswer, Operation};
 use crate::usage::Outcome;
-use crate::wire::bedrock::upstream_error;
+use crate::wire::bedrock::{REQUEST_ID_METADATA, REQUEST_METADATA, upstream_error};
 use crate::wire::dialect::Dialect;
 
+use admission::{Admission, Wish, admit};
 use live::Live;
 
+/// Lambda's longest timeout, which the model functions have.
+const DEFAULT_CALL_SECONDS: u32 = 900;
+const DEFAULT_RETENTION_DAYS: u32 = 400;
+const DEFAULT_LEAST_ANSWER_TOKENS: u32 = 256;
 /// Seconds of silence, as Anthropic's own API keeps them.
 const DEFAULT_PING: NonZeroU64 = NonZeroU64::new(15).unwrap();
 
@@ -51,6 +64,14 @@ pub struct Models {
     pub clock: Clock,
     /// The region that Bedrock is called in; a caller never chooses it.
     pub region: String,
+    /// Which budgets hold.
+    pub limits: Limits,
+    /// How long a call may take: after that its function is surely dead.
+    pub call_seconds: u32,
+    /// How long usage rows are kept.
+    pub retention_days: u32,
+    /// An answer that a budget shortens has at least so many tokens.
+    pub least_answer_tokens: u32,
     /// After how long a silence an event stream says `ping`.
     pub ping_after: Duration,
 }
@@ -74,9 +95,18 @@ impl Models {
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, SetUpError> {
         let prices = PriceList::embedded()?;
         let ping: NonZeroU64 = variables.or("TOLLGATE_SSE_PING_SECONDS", "whole seconds, at least 1", DEFAULT_PING)?;
+        let store = Store::new(aws.dynamodb(), variables.table()?);
         Ok(Self {
             bedrock: Bedrock::new(aws.bedrockruntime()),
-            store: Store::new(aws.dynamodb(), variables.table()?),
+            limits: Limits::new(store.clone(), clock.clone()),
+            store,
+            call_seconds: variables.or("TOLLGATE_CALL_SECONDS", "whole seconds", DEFAULT_CALL_SECONDS)?,
+            retention_days: variables.or("TOLLGATE_USAGE_RETENTION_DAYS", "whole days", DEFAULT_RETENTION_DAYS)?,
+            least_answer_tokens: variables.or(
+                "TOLLGATE_LEAST_ANSWER_TOKENS",
+                "a whole number of tokens",
+                DEFAULT_LEAST_ANSWER_TOKENS,
+            )?,
             catalog: Catalog::new(&prices),
             prices,
             clock,
@@ -120,8 +150,7 @@ struct Admitted {
     caller: Caller,
     dialect: Dialect,
     delivery: Delivery,
-    model: ResolvedModel,
-    rates: Rates,
+    admission: Admission,
 }
 
 /// Makes a call and gives its answer in the caller's dialect.
@@ -131,7 +160,7 @@ struct Admitted {
 /// same, or its loss is logged with all that the row would have held.
 async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     let Call {
-        caller,
+        mut caller,
         dialect,
         delivery,
         model,
@@ -140,12 +169,31 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     } = call;
     let model = models.catalog.resolve(&model).map_err(refused_model)?;
     let rates = models.prices.rates(&model.price_key).map_err(refused_price)?;
+    let started_at = models.clock.now();
+    if caller.request_id == context::UNKNOWN_REQUEST {
+        // Holds and rows go by the request's id, so each needs one of its own.
+        caller.request_id = random::identifier("request")?;
+    }
+    let wish = Wish {
+        caller: &caller,
+        dialect,
+        delivery,
+        model: &model,
+        rates,
+        price_version: models.prices.version().as_str(),
+        tier: "default",
+        limits: ModelLimits::default(),
+        body,
+        started_at,
+    };
+    let admission = admit(models, wish).await?;
+    let headers = with_request_id(headers, &caller.request_id);
+    let body = admission.body.clone();
     let admitted = Admitted {
         caller,
         dialect,
         delivery,
-        model,
-        rates,
+        admission,
     };
     let operation = if delivery == Delivery::Whole {
         Operation::Invoke
@@ -153,8 +201,8 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         Operation::InvokeStream
     };
     // It is there before the call goes out, so that a call which is given up on the way has its row too.
-    let mut live = Live::new(models.clone(), admitted, models.clock.now(), Stopwatch::start());
-    let model = live.admitted().model.bedrock_id.clone();
+    let mut live = Live::new(models.clone(), admitted, Stopwatch::start());
+    let model = live.admitted().admission.call.model.clone();
     let outcome = models.bedrock.call(operation, &model, headers, body).await;
     match outcome {
         Err(failure) => Err(no_answer(live, failure).await),
@@ -170,6 +218,15 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
             }
         }
     }
+}
+
+/// The request's id goes along as metadata, so that Bedrock's invocation log tells what a call cost whose function died.
+fn with_request_id(mut headers: HeaderMap, request_id: &str) -> HeaderMap {
+    let metadata = serde_json::json!({REQUEST_ID_METADATA: request_id}).to_string();
+    if let Ok(value) = http::HeaderValue::from_str(&metadata) {
+        headers.insert(REQUEST_METADATA, value);
+    }
+    headers
 }
 
 async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {

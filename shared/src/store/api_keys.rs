@@ -3,13 +3,11 @@
 //! A key is two items that change in one transaction: one by digest, which the authorizer reads, and one in its owner's
 //! list, beside a count that bounds the list.
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cursor, List, Page, Store, item, key, unavailable};
+use super::{Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
 use crate::principal::{Subject, Team};
 use crate::scope::Scopes;
@@ -193,16 +191,6 @@ impl Store {
         }
     }
 
-    fn put_new(&self, item: super::Item) -> Result<TransactWriteItem, Error> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(Error::internal)?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
     fn mark_revoked(&self, key: key::Key, now: Timestamp) -> Result<TransactWriteItem, Error> {
         let update = Update::builder()
             .table_name(&self.table)
@@ -219,15 +207,4 @@ impl Store {
 /// At most 36 characters (DynamoDB API, `ClientRequestToken`).
 fn client_token(id: &str) -> String {
     id.chars().take(36).collect()
-}
-
-/// Whether the transaction was cancelled because the condition of its `index`-th item did not hold.
-fn condition_failed<R>(error: &SdkError<TransactWriteItemsError, R>, index: usize) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
-        return false;
-    };
-    cancelled
-        .cancellation_reasons()
-        .get(index)
-        .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }

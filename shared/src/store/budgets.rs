@@ -56,7 +56,10 @@ impl BudgetState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// It is held, by this write or an earlier one whose answer was lost.
-    Held,
+    Held {
+        /// What is left beside it.
+        available: Amount,
+    },
     /// It does not fit; so much is left of so much.
     Refused {
         /// What is left.
@@ -113,15 +116,20 @@ impl Store {
             .expression_attribute_values(":limit", number(limit))
             .expression_attribute_values(":zero", number(Amount::ZERO))
             .expression_attribute_values(":amount", number(amount))
+            .return_values(ReturnValue::UpdatedNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         if let Some(seconds) = expires_at {
             expression.push_str(", expires_at = :expires_at");
             update = update.expression_attribute_values(":expires_at", AttributeValue::N(seconds.to_string()));
         }
         match update.update_expression(expression).send().await {
-            Ok(_) => Ok(Hold::Held),
+            Ok(answer) => Ok(Hold::Held {
+                available: state(&answer.attributes.unwrap_or_default())?.available(),
+            }),
             Err(error) => match refused(error)? {
-                Some(state) if state.holds.contains_key(&name) => Ok(Hold::Held),
+                Some(state) if state.holds.contains_key(&name) => Ok(Hold::Held {
+                    available: state.available(),
+                }),
                 Some(state) => Ok(Hold::Refused {
                     available: state.available(),
                     limit: state.limit,

@@ -144,6 +144,20 @@ impl Store {
         self.insert(item(key, VERSION, call)?).await.map(drop)
     }
 
+    /// Writes anew what is known of a call, after its bound has changed.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]: then it is written or not, and the call must not go out.
+    pub async fn reopen_call(&self, call: &OpenCall) -> Result<(), Error> {
+        let key = key::open_call(call.started_at, &call.request_id);
+        let put = self.client.put_item().table_name(&self.table);
+        put.set_item(Some(item(key, VERSION, call)?))
+            .send()
+            .await
+            .map(drop)
+            .map_err(unavailable)
+    }
+
     /// Forgets a call: one that was refused, or whose row is in the rollups. Forgetting it again changes nothing.
     ///
     /// # Errors

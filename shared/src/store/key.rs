@@ -14,6 +14,7 @@
 //! | how far the sweep is | `SWEEP` | `HEAD` |
 //! | alert that is to go out | `ALERTS` | `<event id>` |
 //! | file | `FILES#<subject>` | `<file id>` |
+//! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
 //!
 //! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
 
@@ -149,4 +150,16 @@ pub(super) const ALERTS: &str = "ALERTS";
 
 pub(super) fn alert(event_id: &str) -> Key {
     Key::new(ALERTS, event_id)
+}
+
+/// The partition of a month's audit entries, `month` as `2026-11`.
+pub(super) fn audit(month: &str) -> String {
+    format!("AUDIT#{month}")
+}
+
+pub(super) fn audit_entry(time: Timestamp, audit_id: &str) -> Key {
+    let time = rfc3339_millis(time);
+    // RFC 3339 begins with year and month.
+    let month: String = time.chars().take(7).collect();
+    Key::new(&audit(&month), &format!("{time}#{audit_id}"))
 }

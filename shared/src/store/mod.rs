@@ -2,6 +2,7 @@
 //! a condition that fails is an outcome, not an error. No request's path scans.
 
 mod api_keys;
+mod audit;
 mod batch;
 mod budgets;
 mod calls;
@@ -18,7 +19,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -27,6 +29,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 
 pub use api_keys::{ApiKey, KeyCreation};
+pub use audit::AuditEntry;
 pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
@@ -138,6 +141,17 @@ impl Store {
         }
     }
 
+    /// The writing of an item that is not there yet, as a part of a transaction.
+    fn put_new(&self, item: Item) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(Error::internal)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
     /// Reads a page of a partition.
     async fn list<T: DeserializeOwned>(&self, list: List<'_>) -> Result<Page<T>, Error> {
         let page = self.list_items(list).await?;
@@ -218,6 +232,17 @@ fn item(key: key::Key, version: u32, value: impl Serialize) -> Result<Item, Erro
     item.extend(key.into_item());
     item.insert("v".to_owned(), AttributeValue::N(version.to_string()));
     Ok(item)
+}
+
+/// Whether the transaction was cancelled because the condition of its `index`-th item did not hold.
+fn condition_failed<R>(error: &SdkError<TransactWriteItemsError, R>, index: usize) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return false;
+    };
+    cancelled
+        .cancellation_reasons()
+        .get(index)
+        .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
 fn unavailable<E, R>(error: SdkError<E, R>) -> Error

@@ -2,12 +2,21 @@
 
 mod capture;
 
+use std::time::Duration;
+
 use aws_sdk_bedrockruntime::error::SdkError;
+use aws_sdk_bedrockruntime::primitives::Blob;
+use aws_sdk_bedrockruntime::types::{CountTokensInput, InvokeModelTokensRequest};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::usage::Tokens;
+
 use capture::Capture;
+
+/// How long a count of tokens may take.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which operation of Bedrock Runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +108,31 @@ impl Bedrock {
             (Some(answer), _) => Ok(answer),
             (None, Some(failure)) => Err(failure),
             (None, None) => Err(NoAnswer::Lost("the SDK reported success without an answer".into())),
+        }
+    }
+}
+
+impl Bedrock {
+    /// What the prompt of a body of `InvokeModel` counts (`CountTokens`, which costs nothing), or nothing where Bedrock does not say:
+    /// some models have no count, and nobody waits long for one. `model` is a bare id, without profile.
+    pub async fn count_tokens(&self, model: &str, body: &Bytes) -> Option<Tokens> {
+        let request = InvokeModelTokensRequest::builder()
+            .body(Blob::new(body.to_vec()))
+            .build()
+            .ok()?;
+        let count = self
+            .client
+            .count_tokens()
+            .model_id(model)
+            .input(CountTokensInput::InvokeModel(request))
+            .send();
+        match tokio::time::timeout(COUNT_TIMEOUT, count).await {
+            Ok(Ok(answer)) => u64::try_from(answer.input_tokens).ok().map(Tokens::new),
+            Ok(Err(error)) => {
+                tracing::info!(model, error = %error.into_service_error(), "Bedrock counts no tokens");
+                None
+            }
+            Err(_) => None,
         }
     }
 }

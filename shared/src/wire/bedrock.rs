@@ -17,6 +17,12 @@ pub const FORWARDED: [HeaderName; 6] = [
     HeaderName::from_static("x-amzn-bedrock-guardrailversion"),
 ];
 
+/// Metadata of a call, which Bedrock writes into its invocation log: a JSON object of strings.
+pub const REQUEST_METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock-request-metadata");
+
+/// The member of a call's metadata that holds our request's id.
+pub const REQUEST_ID_METADATA: &str = "tollgate_request_id";
+
 /// What changes the price of a call: refused until it is priced.
 pub const PRICED_BY_HEADER: [HeaderName; 2] = [
     HeaderName::from_static("x-amzn-bedrock-service-tier"),

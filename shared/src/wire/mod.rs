@@ -7,3 +7,4 @@ pub mod dialect;
 pub mod frames;
 pub mod json;
 pub mod sse;
+pub mod survey;

@@ -92,6 +92,12 @@ impl Mock {
         .await
     }
 
+    /// Returns when the invocation log's records of all calls that are not open are in S3.
+    pub async fn flush_log(&self) {
+        let answer = self.0.send("POST", "/_mock/log/flush", &[], "").await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+    }
+
     /// How many streams wait under this name.
     pub async fn waiting(&self, hold: &str) -> u64 {
         self.control("holds").await[hold]["waiting"].as_u64().unwrap_or(0)

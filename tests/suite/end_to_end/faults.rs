@@ -6,8 +6,7 @@ use localstack::ready::Ready;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tests::local::{Events, Frames, Route, Stack, User, directed, eventually, marker};
-
-use super::outage::{Backing, Outage};
+use tests::unreliable::{Outage, Unreliable};
 
 fn pid(id: u32) -> Pid {
     Pid::from_raw(i32::try_from(id).unwrap()).unwrap()
@@ -78,7 +77,7 @@ async fn the_other_functions_go_on_when_one_is_killed() {
 /// security.md: fail closed
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_table_the_door_is_closed_with_503_and_opens_again() {
-    let backing = Backing::start().await;
+    let backing = Unreliable::aws().await;
     let stack = Stack::start(&["--aws-endpoint", &backing.url, "--environments", "4"]).await;
     let (user, program) = (stack.new_user().await, stack.service_account().await);
     let (client_id, secret) = stack.new_client(&["files"]).await;
@@ -116,7 +115,7 @@ async fn without_its_table_the_door_is_closed_with_503_and_opens_again() {
 /// A body ends only after its row is written; what cannot be recorded does not end as if it were complete.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_whose_row_cannot_be_written_does_not_end_as_if_it_were_complete() {
-    let backing = Backing::start().await;
+    let backing = Unreliable::aws().await;
     let stack = Stack::start(&["--aws-endpoint", &backing.url, "--environments", "4"]).await;
     let program = stack.service_account().await;
     backing.table_is(Some(Outage::Failing));

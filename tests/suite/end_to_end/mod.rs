@@ -31,7 +31,6 @@ mod files;
 mod keys;
 mod metering;
 mod models;
-mod outage;
 mod restart;
 mod secrecy;
 mod shape;

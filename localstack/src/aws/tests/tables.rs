@@ -122,6 +122,97 @@ async fn concurrent_reservations_never_pass_the_limit() {
     assert_eq!(read.send().await.unwrap().item.unwrap()["available"], number(2));
 }
 
+/// A table as the template describes it, with or without its index.
+fn days(indexed: bool) -> serde_json::Value {
+    let key = |hash: &str| {
+        json!([
+            { "AttributeName": hash, "KeyType": "HASH" },
+            { "AttributeName": "sk", "KeyType": "RANGE" },
+        ])
+    };
+    let names: &[&str] = if indexed { &["pk", "sk", "day"] } else { &["pk", "sk"] };
+    let attribute = |name: &&str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let mut table = json!({
+        "TableName": "Days", "BillingMode": "PAY_PER_REQUEST", "KeySchema": key("pk"),
+        "AttributeDefinitions": names.iter().map(attribute).collect::<Vec<_>>(),
+    });
+    if indexed {
+        let index =
+            json!({ "IndexName": "by_day", "KeySchema": key("day"), "Projection": { "ProjectionType": "ALL" } });
+        table["GlobalSecondaryIndexes"] = json!([index]);
+    }
+    table
+}
+
+async fn started_with(data: &std::path::Path, table: serde_json::Value) -> Endpoints {
+    let options = Options {
+        data: data.to_owned(),
+        aws_endpoint: None,
+    };
+    let resources = Resources {
+        tables: vec![table],
+        ..Resources::default()
+    };
+    start(&options, &resources).await.unwrap()
+}
+
+async fn put_days(client: &aws_sdk_dynamodb::Client) {
+    let items = [
+        ("a", "3", Some("d1")),
+        ("b", "1", Some("d1")),
+        ("c", "2", Some("d2")),
+        ("d", "2", None),
+        ("e", "2", Some("d1")),
+    ];
+    for (pk, sk, day) in items {
+        let mut put = client.put_item().table_name("Days");
+        put = put.item("pk", text(pk)).item("sk", text(sk)).item("note", text("n"));
+        if let Some(day) = day {
+            put = put.item("day", text(day));
+        }
+        put.send().await.unwrap();
+    }
+}
+
+/// The items of the day `d1`, in pages of two.
+async fn of_the_day(client: &aws_sdk_dynamodb::Client) -> Vec<String> {
+    let query = client.query().table_name("Days").index_name("by_day").limit(2);
+    let query = query
+        .key_condition_expression("#d = :d")
+        .expression_attribute_names("#d", "day");
+    let query = query.expression_attribute_values(":d", text("d1"));
+    let first = query.clone().send().await.unwrap();
+    let rest = query.set_exclusive_start_key(first.last_evaluated_key.clone());
+    let rest = rest.send().await.unwrap();
+    assert_eq!((first.items().len(), rest.last_evaluated_key()), (2, None));
+    let items = first.items().iter().chain(rest.items());
+    items
+        .map(|item| format!("{}{}", item["pk"].as_s().unwrap(), item["note"].as_s().unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn an_index_gives_the_items_of_its_key_in_order_and_page_by_page() {
+    let data = tempfile::tempdir().unwrap();
+    let endpoints = started_with(data.path(), days(true)).await;
+    let client = dynamodb(&endpoints);
+    put_days(&client).await;
+    assert_eq!(of_the_day(&client).await, ["bn", "en", "an"]);
+}
+
+#[tokio::test]
+async fn an_index_that_a_kept_table_has_not_yet_is_added_and_filled() {
+    let data = tempfile::tempdir().unwrap();
+    let before = started_with(data.path(), days(false)).await;
+    put_days(&dynamodb(&before)).await;
+    before.stop().await;
+    for _ in 0..2 {
+        let after = started_with(data.path(), days(true)).await;
+        assert_eq!(of_the_day(&dynamodb(&after)).await, ["bn", "en", "an"]);
+        after.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_restart_keeps_items_objects_and_secrets() {
     let data = tempfile::tempdir().unwrap();

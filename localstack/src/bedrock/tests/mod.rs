@@ -3,7 +3,9 @@
 
 mod answers;
 mod control;
+mod counts;
 mod faults;
+mod logs;
 
 use std::time::Duration;
 

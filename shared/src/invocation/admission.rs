@@ -1,0 +1,332 @@
+//! Before a call goes out: it is written down, and the most that it may cost is held in every budget that applies, or it is
+//! refused with what it lacks. When [`admit`] fails nothing is held and nothing is written down, or the sweep takes it back.
+
+use axum::body::Bytes;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Delivery, Models};
+use crate::bound::{Bound, ModelLimits};
+use crate::budget::{Amount, BudgetId, ScopeKind, Unit, Window};
+use crate::error::{Error, Kind};
+use crate::http::Caller;
+use crate::limits::Owner;
+use crate::model::ResolvedModel;
+use crate::money::Picodollars;
+use crate::price::Rates;
+use crate::principal::Team;
+use crate::store::{HeldLimit, Hold, OpenCall};
+use crate::usage::Tokens;
+use crate::wire::dialect::Dialect;
+use crate::wire::json::Object;
+use crate::wire::survey::{Survey, survey};
+
+/// Budgets of finished windows stay to be looked at for as long as usage rows do, those of minutes for a day.
+const KEPT_DAYS: i64 = 400;
+
+/// A call that may go out.
+#[derive(Debug)]
+pub(super) struct Admission {
+    /// What is written down of it.
+    pub(super) call: OpenCall,
+    /// The body to send: the caller's, but for a shorter answer.
+    pub(super) body: Bytes,
+    /// The longest answer, where it is shorter than the caller asked for.
+    pub(super) lowered_to: Option<Tokens>,
+    /// What the prompt counts, where Bedrock was asked.
+    pub(super) counted: Option<Tokens>,
+    /// What the tightest budget of money has left beside this call.
+    pub(super) remaining: Option<Picodollars>,
+}
+
+/// What a call wants, as far as budgets go.
+pub(super) struct Wish<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) dialect: Dialect,
+    pub(super) delivery: Delivery,
+    pub(super) model: &'a ResolvedModel,
+    pub(super) rates: Rates,
+    pub(super) price_version: &'a str,
+    pub(super) tier: &'a str,
+    pub(super) limits: ModelLimits,
+    pub(super) body: Bytes,
+    pub(super) started_at: Timestamp,
+}
+
+/// The budget that has too little left.
+struct Short {
+    budget: BudgetId,
+    needed: Amount,
+    available: Amount,
+    limit: Amount,
+}
+
+/// Writes a call down and holds its bound.
+///
+/// # Errors
+/// [`Kind::BudgetExhausted`] or [`Kind::RateLimited`] with what is short, [`Kind::Unavailable`] when the table cannot say.
+pub(super) async fn admit(models: &Models, wish: Wish<'_>) -> Result<Admission, Error> {
+    let survey = survey(&wish.body)?;
+    let bound = Bound::of(&survey, wish.limits);
+    let limits = models.limits.of(&owner(&wish)).await?;
+    let call = open_call(models, &wish, &bound, limits.iter().map(|(held, _)| *held).collect());
+    let mut attempt = Attempt {
+        models,
+        limits,
+        call,
+        rates: wish.rates,
+        remaining: None,
+    };
+    if let Err(error) = models.store.open_call(&attempt.call).await {
+        // Whether it is written is not known, and without budgets nothing would tell the sweep that it never went out.
+        let _ = attempt.forget().await;
+        return Err(error);
+    }
+    let short = match attempt.hold().await? {
+        None => return Ok(attempt.admitted(wish.body, None, None)),
+        Some(short) => short,
+    };
+    attempt.closer(&survey, bound, short, wish.body).await
+}
+
+fn owner<'a>(wish: &'a Wish<'_>) -> Owner<'a> {
+    let principal = &wish.caller.principal;
+    Owner {
+        key_id: principal.key_id.as_deref(),
+        user: principal.subject.as_str(),
+        team: principal.team.as_ref().map(Team::as_str),
+        model: &wish.model.base,
+    }
+}
+
+fn open_call(models: &Models, wish: &Wish<'_>, bound: &Bound, holds: Vec<HeldLimit>) -> OpenCall {
+    let principal = &wish.caller.principal;
+    let rates = wish.rates;
+    OpenCall {
+        request_id: wish.caller.request_id.clone(),
+        principal: principal.subject.clone(),
+        team: principal.team.clone(),
+        key_id: principal.key_id.clone(),
+        model: wish.model.bedrock_id.clone(),
+        price_model: wish.model.price_key.clone(),
+        base_model: wish.model.base.clone(),
+        profile: wish.model.profile.map(|profile| profile.label().to_owned()),
+        region: models.region.clone(),
+        service_tier: wish.tier.to_owned(),
+        dialect: wish.dialect,
+        streamed: wish.delivery != Delivery::Whole,
+        started_at: wish.started_at,
+        deadline_at: wish.started_at + SignedDuration::from_secs(models.call_seconds.into()),
+        rates,
+        price_version: wish.price_version.to_owned(),
+        worst_usage: bound.usage(&rates),
+        worst: bound.charge(&rates),
+        holds,
+    }
+}
+
+/// One call's way through its budgets.
+struct Attempt<'a> {
+    models: &'a Models,
+    limits: Vec<(HeldLimit, Amount)>,
+    call: OpenCall,
+    rates: Rates,
+    remaining: Option<Picodollars>,
+}
+
+impl Attempt<'_> {
+    fn admitted(self, body: Bytes, lowered_to: Option<Tokens>, counted: Option<Tokens>) -> Admission {
+        Admission {
+            call: self.call,
+            body,
+            lowered_to,
+            counted,
+            remaining: self.remaining,
+        }
+    }
+
+    /// Holds in every budget, one after the other: whoever gets into the first of them is alone with few in the next, so that
+    /// many callers at once do not refuse each other. Of a refusal nothing stays held.
+    async fn hold(&mut self) -> Result<Option<Short>, Error> {
+        self.remaining = None;
+        for index in 0..self.limits.len() {
+            let Some((held, limit)) = self.limits.get(index).copied() else {
+                break;
+            };
+            let Some(budget) = self.call.budget(held) else { continue };
+            let needed = self.call.worst.amount(held.unit);
+            let expires_at = expires_at(held.window, self.call.started_at);
+            let outcome = self
+                .models
+                .store
+                .hold(&budget, limit, &self.call.request_id, needed, expires_at)
+                .await;
+            match outcome {
+                Ok(Hold::Held { available }) => self.note_remaining(held.unit, available),
+                Ok(Hold::Refused { available, limit }) => {
+                    self.release(index).await?;
+                    let short = Short {
+                        budget,
+                        needed,
+                        available,
+                        limit,
+                    };
+                    return Ok(Some(short));
+                }
+                Err(error) => {
+                    // This one may be held too. What cannot be released now, the sweep releases.
+                    if self.release(index + 1).await.is_ok() {
+                        let _ = self.forget().await;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn note_remaining(&mut self, unit: Unit, available: Amount) {
+        if unit == Unit::Picodollars {
+            let money = available.as_money();
+            self.remaining = Some(self.remaining.map_or(money, |known| known.min(money)));
+        }
+    }
+
+    /// Releases the first `count` of the budgets.
+    async fn release(&self, count: usize) -> Result<(), Error> {
+        let budgets: Vec<_> = self.call.budgets().take(count).collect();
+        let release = |budget| async move { self.models.store.release_hold(budget, &self.call.request_id).await };
+        join_all(budgets.iter().map(release)).await.into_iter().collect()
+    }
+
+    async fn forget(&self) -> Result<(), Error> {
+        let store = &self.models.store;
+        store.forget_call(self.call.started_at, &self.call.request_id).await
+    }
+
+    /// The bound did not fit: with the prompt counted by Bedrock, or with a shorter answer, it may.
+    async fn closer(mut self, survey: &Survey, bound: Bound, short: Short, body: Bytes) -> Result<Admission, Error> {
+        if short.budget.unit == Unit::Requests {
+            return self.refuse(&short).await;
+        }
+        // Without any prompt at all it would not fit either: then there is nothing to ask for.
+        let least = bound.counted(Tokens::ZERO);
+        let fits = least.charge(&self.rates).amount(short.budget.unit) <= short.available;
+        if !fits && self.shorter_answer(survey, &least, &short).is_none() {
+            return self.refuse(&short).await;
+        }
+        let counted = self.models.bedrock.count_tokens(&self.call.base_model, &body).await;
+        let mut bound = counted.map_or(bound, |prompt| bound.counted(prompt));
+        let mut short = short;
+        if counted.is_some() {
+            match self.hold_again(&bound).await? {
+                None => return Ok(self.admitted(body, None, counted)),
+                Some(other) => short = other,
+            }
+        }
+        // Another call may take what is left in between, so there is a second try.
+        for _ in 0..2 {
+            let Some(output) = self.shorter_answer(survey, &bound, &short) else {
+                break;
+            };
+            bound = bound.answering_at_most(output);
+            match self.hold_again(&bound).await? {
+                None => {
+                    let body = with_max_tokens(&body, output)?;
+                    return Ok(self.admitted(body, Some(output), counted));
+                }
+                Some(other) => short = other,
+            }
+        }
+        self.refuse(&short).await
+    }
+
+    async fn hold_again(&mut self, bound: &Bound) -> Result<Option<Short>, Error> {
+        self.call.worst_usage = bound.usage(&self.rates);
+        self.call.worst = bound.charge(&self.rates);
+        // What is written down must be what is held: an estimate is made of it.
+        self.models.store.reopen_call(&self.call).await?;
+        self.hold().await
+    }
+
+    /// The longest answer that fits into what is left, unless that is too short to be of use.
+    fn shorter_answer(&self, survey: &Survey, bound: &Bound, short: &Short) -> Option<Tokens> {
+        if short.budget.unit != Unit::Picodollars || survey.max_tokens.is_none() {
+            return None;
+        }
+        let floor = survey
+            .thinking_tokens
+            .saturating_add(self.models.least_answer_tokens.into());
+        let output = bound.affordable_output(&self.rates, short.available.as_money())?;
+        (output < bound.output && output.as_u64() >= floor).then_some(output)
+    }
+
+    async fn refuse(&self, short: &Short) -> Result<Admission, Error> {
+        // A call that stays written down with none of its holds never went out; the sweep sees that.
+        if let Err(error) = self.forget().await {
+            tracing::warn!(error = ?error, request_id = self.call.request_id, "a refused call could not be forgotten");
+        }
+        Err(refusal(short, self.call.started_at))
+    }
+}
+
+/// When the state of a window may be forgotten.
+fn expires_at(window: Window, at: Timestamp) -> Option<i64> {
+    let days = if window == Window::Minute { 1 } else { KEPT_DAYS };
+    window.end(at).map(|end| end.as_second() + days * 86_400)
+}
+
+/// The same body with a shorter answer, and every other byte as it was.
+fn with_max_tokens(body: &Bytes, output: Tokens) -> Result<Bytes, Error> {
+    let mut object = Object::parse(body)?;
+    let name = if object.text("max_tokens").is_some() {
+        "max_tokens"
+    } else {
+        "max_tokens_to_sample"
+    };
+    object.set(name, output.to_string());
+    Ok(Bytes::from(object.to_json()))
+}
+
+fn refusal(short: &Short, at: Timestamp) -> Error {
+    let Short {
+        budget,
+        needed,
+        available,
+        limit,
+    } = short;
+    let whose = match budget.scope {
+        ScopeKind::Organisation => "the organisation".to_owned(),
+        scope => format!("{} {}", scope.label(), budget.id),
+    };
+    let period = match budget.window {
+        Window::Total => "in total".to_owned(),
+        window => format!("a {}", window.label()),
+    };
+    let amount = |amount: &Amount| match budget.unit {
+        Unit::Picodollars => format!("${}", amount.as_money()),
+        Unit::Requests => format!("{amount} requests"),
+        Unit::Tokens => format!("{amount} tokens"),
+    };
+    let end = budget.window.end(at);
+    let anew = end.map(|end| format!(" It begins anew at {end}.")).unwrap_or_default();
+    let missing = amount(&needed.saturating_sub(*available));
+    let (needed, available, of) = (amount(needed), amount(available), amount(limit));
+    let message = format!(
+        "The budget of {whose} does not cover this call: it may take up to {needed}, {available} of {of} {period} is left, \
+         {missing} is missing.{anew}"
+    );
+    let fits_never = short.needed > short.limit;
+    let kind = match budget.unit {
+        Unit::Picodollars => Kind::BudgetExhausted,
+        _ if fits_never => Kind::InvalidRequest,
+        _ if budget.window == Window::Minute => Kind::RateLimited,
+        _ => Kind::BudgetExhausted,
+    };
+    let mut error = Error::new(kind, message);
+    if kind == Kind::RateLimited {
+        let seconds = end.map(|end| (end.as_millisecond() - at.as_millisecond() + 999) / 1000);
+        error.retry_after_seconds = seconds.and_then(|seconds| u32::try_from(seconds.max(1)).ok());
+    }
+    error
+}

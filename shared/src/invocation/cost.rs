@@ -1,0 +1,44 @@
+//! What an answer's headers tell of its cost, in dollars with all twelve decimals.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::admission::Admission;
+use super::live::Live;
+use crate::money::Picodollars;
+
+/// What the call cost. The head of a stream leaves before that is known.
+const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
+/// What a streamed call costs at the most.
+const COST_AT_MOST: HeaderName = HeaderName::from_static("x-tollgate-cost-at-most");
+/// What the tightest budget of money has left: after this call, or, of a stream, beside all that it may cost.
+const REMAINING: HeaderName = HeaderName::from_static("x-tollgate-budget-remaining");
+/// The longest answer in tokens, where a budget made it shorter than was asked for.
+const MAX_TOKENS: HeaderName = HeaderName::from_static("x-tollgate-max-tokens");
+
+/// Of an answer in one piece, whose row is written.
+pub(super) fn of_settled(live: &mut Live, headers: &mut HeaderMap) {
+    if let Some(settlement) = live.settlement().copied() {
+        set(headers, COST, settlement.cost);
+        set(headers, REMAINING, settlement.remaining);
+    }
+    shortened(&live.admitted().admission, headers);
+}
+
+/// Of a stream that begins.
+pub(super) fn of_admitted(admission: &Admission, headers: &mut HeaderMap) {
+    set(headers, COST_AT_MOST, Some(admission.call.worst.cost));
+    set(headers, REMAINING, admission.remaining);
+    shortened(admission, headers);
+}
+
+fn shortened(admission: &Admission, headers: &mut HeaderMap) {
+    if let Some(tokens) = admission.lowered_to {
+        headers.insert(MAX_TOKENS, HeaderValue::from(tokens.as_u64()));
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, money: Option<Picodollars>) {
+    if let Some(value) = money.and_then(|money| HeaderValue::from_str(&money.to_string()).ok()) {
+        headers.insert(name, value);
+    }
+}

@@ -254,7 +254,7 @@ impl Store {
     }
 }
 
-fn number(amount: Amount) -> AttributeValue {
+pub(super) fn number(amount: Amount) -> AttributeValue {
     AttributeValue::N(amount.to_string())
 }
 
@@ -273,7 +273,7 @@ where
 }
 
 /// Reads an item, or the part of one that an update gives back.
-fn state(item: &Item) -> Result<BudgetState, Error> {
+pub(super) fn state(item: &Item) -> Result<BudgetState, Error> {
     let digits = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).map(String::as_str);
     let amount = |name: &str| digits(name).unwrap_or("0").parse::<Amount>().map_err(Error::internal);
     let holds: HashMap<_, _> = item.iter().filter(|(name, _)| name.starts_with(HOLD_PREFIX)).collect();

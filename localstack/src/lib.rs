@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod bedrock;
 pub mod bootstrap;
+mod data;
 pub mod error;
 pub mod gateway;
 pub mod invocation_log;

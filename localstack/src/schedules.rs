@@ -20,14 +20,16 @@ pub(crate) fn start(
     lambda: &Lambda,
     log: &Log,
 ) -> Vec<JoinHandle<()>> {
-    let with_period = |schedule: &Schedule| {
-        let seconds = period_seconds.unwrap_or(schedule.period_seconds);
-        (seconds > 0).then(|| (schedule.clone(), Duration::from_secs(seconds)))
+    let started = |schedule: &Schedule| {
+        let period = period(schedule, period_seconds)?;
+        Some(tokio::spawn(run(schedule.clone(), period, lambda.clone(), log.clone())))
     };
-    let running = schedules.iter().filter_map(with_period);
-    running
-        .map(|(schedule, period)| tokio::spawn(run(schedule, period, lambda.clone(), log.clone())))
-        .collect()
+    schedules.iter().filter_map(started).collect()
+}
+
+fn period(schedule: &Schedule, in_its_place: Option<u64>) -> Option<Duration> {
+    let seconds = in_its_place.unwrap_or(schedule.period_seconds);
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 async fn run(schedule: Schedule, period: Duration, lambda: Lambda, log: Log) {
@@ -94,6 +96,14 @@ mod tests {
             input: None,
             scheduler,
         }
+    }
+
+    #[test]
+    fn a_period_given_takes_the_place_of_the_schedules_own_and_zero_is_never() {
+        let schedule = schedule(Scheduler::Rule);
+        assert_eq!(period(&schedule, None), Some(Duration::from_secs(300)));
+        assert_eq!(period(&schedule, Some(2)), Some(Duration::from_secs(2)));
+        assert_eq!(period(&schedule, Some(0)), None);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Everything together: what the template describes, started, bootstrapped and announced.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::aws::{self, Endpoints};
 use crate::bedrock;
 use crate::bootstrap::bootstrap;
+use crate::data::Data;
 use crate::error::{Context, Error, Result};
 use crate::gateway::{Gateway, Limits, Log};
 use crate::invocation_log;
@@ -290,45 +290,4 @@ async fn serve_tls(
     ready.gateway_tls = Some(net::url(&listener)?.replacen("http://", "https://", 1));
     ready.ca = Some(tls.ca);
     Ok(tokio::spawn(Arc::clone(gateway).serve_tls(listener, tls.acceptor)))
-}
-
-/// The folder with the stack's state, held by one stack at a time.
-#[derive(Debug)]
-struct Data {
-    path: PathBuf,
-    logs: PathBuf,
-    _lock: File,
-    _temporary: Option<tempfile::TempDir>,
-}
-
-impl Data {
-    fn open(path: Option<&Path>) -> Result<Self> {
-        let temporary = match path {
-            Some(_) => None,
-            None => Some(
-                tempfile::Builder::new()
-                    .prefix("tollgate-")
-                    .tempdir()
-                    .doing("making a folder for data")?,
-            ),
-        };
-        let path = temporary
-            .as_ref()
-            .map(tempfile::TempDir::path)
-            .or(path)
-            .unwrap_or(Path::new("."));
-        std::fs::create_dir_all(path).doing(format!("making {}", path.display()))?;
-        let path = path.canonicalize().doing(format!("finding {}", path.display()))?;
-        let lock = File::create(path.join("lock")).doing(format!("locking {}", path.display()))?;
-        lock.try_lock()
-            .map_err(|_| Error::new(format!("another stack uses {}", path.display())))?;
-        let logs = path.join("logs");
-        std::fs::create_dir_all(&logs).doing(format!("making {}", logs.display()))?;
-        Ok(Self {
-            path,
-            logs,
-            _lock: lock,
-            _temporary: temporary,
-        })
-    }
 }

@@ -62,6 +62,14 @@ impl Aws {
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config);
         config.set_endpoint_url(self.endpoint("DYNAMODB"));
+        // The table answers in milliseconds, so what it refuses for a moment is asked again soon, and more often than elsewhere:
+        // on what it is told hangs money.
+        let config = config.retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(6)
+                .with_initial_backoff(Duration::from_millis(25))
+                .with_max_backoff(Duration::from_secs(1)),
+        );
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 

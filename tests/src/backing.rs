@@ -122,6 +122,14 @@ impl Backing {
         Objects::new(Aws::from_environment(variables).unwrap().s3(), bucket)
     }
 
+    /// DynamoDB, always directly.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let direct = ("AWS_ENDPOINT_URL_DYNAMODB", &*self.endpoints.dynamodb);
+        Aws::from_environment(self.variables("admin", &[direct]))
+            .unwrap()
+            .dynamodb()
+    }
+
     /// A function's environment: the template's variables and the local ones, some of them replaced.
     pub fn variables(&self, function: &str, replaced: &[(&'static str, &str)]) -> Variables {
         let function = self.template.functions.iter().find(|it| it.name == function).unwrap();

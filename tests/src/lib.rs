@@ -4,6 +4,7 @@
 //! - [`cargo_lambda`]: the functions' binaries under `cargo lambda watch`, over the same;
 //! - [`local`]: the program `local` and all that it starts, asked over HTTP;
 //! - [`fixtures`]: what the table, the bucket and the secret hold in either case;
+//! - [`books`]: budgets that tests plant, and books that they audit;
 //! - [`unreliable`]: a proxy before the table that fails on demand, for either way, and counts;
 //! - [`event`]: events as API Gateway makes them, and [`files`]: those in `events/`;
 //! - [`answer`]: answers as goldens show them, with [`placeholder`] for what differs from call to call.
@@ -11,6 +12,7 @@
 
 pub mod answer;
 pub mod backing;
+pub mod books;
 pub mod cargo_lambda;
 pub mod event;
 pub mod files;

@@ -8,6 +8,7 @@ mod errors;
 mod events;
 mod invocation_log;
 mod metering;
+mod money;
 mod passing_through;
 mod store;
 mod streaming;

@@ -7,11 +7,13 @@ use gateway::store::UsageRow;
 use gateway::usage::Outcome;
 use localstack::bedrock::Call;
 use serde_json::{Value, json};
-use tests::backing::{Backing, nowhere};
+use tests::backing::{Backing, Setup, nowhere};
+use tests::books::open_calls;
 use tests::event::{MODEL, bedrock_body, invoke, invoke_stream, messages, messages_body, request};
 use tests::in_process::Functions;
 use tests::local::eventually;
 use tests::logs;
+use tests::unreliable::Outage;
 
 const ALICE: &str = "user:alice";
 
@@ -291,24 +293,39 @@ async fn a_bedrock_that_cannot_be_reached_is_an_unbilled_call_with_a_row() {
     );
 }
 
-/// The door closes, and what the row would have held is in the log, so that it can be written later.
+/// What the row would have held is in the log, the call stays in the outbox, and no answer ends as if it were complete.
 #[tokio::test]
-async fn a_table_that_is_down_closes_the_door_and_leaves_the_row_in_the_log() {
-    let backing = Backing::start().await;
-    let functions = Functions::with(&backing, &[("AWS_ENDPOINT_URL_DYNAMODB", &nowhere())]);
+async fn a_table_that_goes_down_during_a_call_leaves_the_row_in_the_log_and_the_call_in_the_outbox() {
+    let setup = Setup {
+        unreliable_table: true,
+        ..Setup::default()
+    };
+    let backing = Backing::start_with(&setup).await;
+    let functions = Functions::new(&backing);
     let logs = logs::capture();
-    let directive = json!({"output_tokens": 20});
+    let directive = json!({"output_tokens": 20, "hold": "outage"});
 
     let whole = invoke(ALICE, &bedrock_body(&directive));
     let frames = invoke_stream(ALICE, &bedrock_body(&directive));
     let events = messages(ALICE, &messages_body(true, &directive));
     let given = [whole.event(), frames.event(), events.event()];
-    let (whole_answer, frames_answer, events_answer) = tokio::join!(
+    let outage = async {
+        eventually("all three are with Bedrock", async || {
+            let calls = backing.mock.ledger().calls;
+            (calls.iter().filter(|call| call.status == 200).count() == 3).then_some(())
+        })
+        .await;
+        backing.unreliable().unwrap().table_is(Some(Outage::Failing));
+        backing.mock.release("outage");
+    };
+    let (whole_answer, frames_answer, events_answer, ()) = tokio::join!(
         functions.call("invoke", &given[0]),
         functions.call("stream", &given[1]),
         functions.call("stream", &given[2]),
+        outage,
     );
 
+    assert_eq!(open_calls(&backing.store()).await.len(), 3);
     let answer = whole_answer.http();
     assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
     assert_eq!(answer.header("x-amzn-errortype"), "ServiceUnavailableException");
@@ -418,9 +435,9 @@ async fn a_row_says_who_called_what_when_how_and_at_what_cost() {
         "price_model": MODEL, "profile": "us", "region": "us-east-1", "dialect": "anthropic", "streamed": true,
         "started_at": "2026-12-01T12:00:00Z", "ended_at": "2026-12-01T12:00:00Z", "outcome": "success",
         "stop_reason": "end_turn", "upstream_status": 200, "upstream_request_id": ledger.request_id,
-        "usage": ledger.usage, "cost_picodollars": u64::try_from(ledger.cost_picodollars).unwrap(), "estimated": false,
+        "service_tier": "default", "usage": ledger.usage, "cost_picodollars": u64::try_from(ledger.cost_picodollars).unwrap(), "estimated": false,
     });
-    for name in ["latency_ms", "time_to_first_byte_ms", "price_version"] {
+    for name in ["latency_ms", "time_to_first_byte_ms", "price_version", "rates"] {
         expected[name] = record[name].clone();
     }
     assert_eq!(*record, expected);

@@ -117,14 +117,26 @@ struct Start {
     usage: Option<UsageReport>,
 }
 
-/// The bytes of answer that a delta adds. A kind of delta that nobody knows yet counts with all its JSON.
+/// The bytes of answer that a delta adds. A signature of thinking is no output of the model's, and is not billed. A kind of delta
+/// that nobody knows yet counts with all its JSON.
 fn delta_bytes(delta: &RawValue) -> usize {
     #[derive(Deserialize)]
-    struct Known<'a> {
-        #[serde(borrow, alias = "thinking", alias = "partial_json", alias = "signature")]
-        text: Cow<'a, str>,
+    #[serde(untagged)]
+    enum Known<'a> {
+        Said {
+            #[serde(borrow, alias = "thinking", alias = "partial_json")]
+            text: Cow<'a, str>,
+        },
+        Signed {
+            #[serde(rename = "signature")]
+            _signature: serde::de::IgnoredAny,
+        },
     }
-    serde_json::from_str::<Known<'_>>(delta.get()).map_or(delta.get().len(), |known| known.text.len())
+    match serde_json::from_str::<Known<'_>>(delta.get()) {
+        Ok(Known::Said { text }) => text.len(),
+        Ok(Known::Signed { .. }) => 0,
+        Err(_) => delta.get().len(),
+    }
 }
 
 fn stop_reason(delta: &RawValue) -> Option<StopReason> {
@@ -208,6 +220,10 @@ mod tests {
             (
                 r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}"#,
                 2,
+            ),
+            (
+                r#"{"type":"content_block_delta","delta":{"type":"signature_delta","signature":"c2lnbmVk"}}"#,
+                1,
             ),
             (r#"{"type":"content_block_delta","delta":{"new":{"x":[1,2,3]}}}"#, 6),
         ] {

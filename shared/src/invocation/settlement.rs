@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::Models;
-use crate::budget::{Charge, Unit};
+use crate::budget::{BudgetId, Charge, Unit};
 use crate::error::Error;
 use crate::money::Picodollars;
 use crate::store::{OpenCall, Recorded, UsageRow};
@@ -33,7 +33,7 @@ impl Settlement {
         };
         let charge = Charge::of(&told.usage, told.cost_picodollars);
         let budgets: Vec<_> = call.budgets().collect();
-        let settle = |budget| async move { settle(models, budget, &call.request_id, &charge).await };
+        let settle = |budget| settle(models, call, budget, &charge);
         let left = join_all(budgets.iter().map(settle)).await;
         Ok(Self {
             cost: Some(told.cost_picodollars),
@@ -43,22 +43,14 @@ impl Settlement {
 }
 
 /// What a budget of money has left.
-async fn settle(
-    models: &Models,
-    budget: &crate::budget::BudgetId,
-    request_id: &str,
-    charge: &Charge,
-) -> Option<Picodollars> {
-    match models
-        .store
-        .settle_hold(budget, request_id, charge.amount(budget.unit))
-        .await
-    {
+async fn settle(models: &Models, call: &OpenCall, budget: &BudgetId, charge: &Charge) -> Option<Picodollars> {
+    let (held, spent) = (call.worst.amount(budget.unit), charge.amount(budget.unit));
+    match models.store.settle_hold(budget, &call.request_id, held, spent).await {
         Ok(left) => left
             .filter(|_| budget.unit == Unit::Picodollars)
             .map(|left| left.available.as_money()),
         Err(error) => {
-            tracing::warn!(error = ?error, request_id, "a budget is left to the sweep to settle");
+            tracing::warn!(error = ?error, request_id = call.request_id, "a budget is left to the sweep to settle");
             None
         }
     }

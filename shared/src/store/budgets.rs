@@ -142,35 +142,52 @@ impl Store {
         }
     }
 
-    /// Turns a call's hold into what it really cost. `None`: nothing is held for it (any more), and nothing was changed.
+    /// Turns a call's hold of `held` into what it really cost. `None`: nothing is held for it (any more), and nothing was changed.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]: then it may be settled or not; doing it again is safe.
-    pub async fn settle_hold(&self, budget: &BudgetId, request_id: &str, spent: Amount) -> Result<Option<Left>, Error> {
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key::budget_state(budget).into_item()))
-            .update_expression("SET available = available + #hold - :spent, spent = spent + :spent REMOVE #hold")
-            .condition_expression("attribute_exists(#hold)")
-            .expression_attribute_names("#hold", hold_name(request_id))
-            .expression_attribute_values(":spent", number(spent))
-            .return_values(ReturnValue::UpdatedNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let item = match outcome {
-            Ok(answer) => answer.attributes.unwrap_or_default(),
-            Err(error) => match refused(error)? {
-                Some(_) | None => return Ok(None),
-            },
-        };
-        let state = state(&item)?;
-        Ok(Some(Left {
-            spent: state.spent,
-            available: state.available(),
-        }))
+    pub async fn settle_hold(
+        &self,
+        budget: &BudgetId,
+        request_id: &str,
+        held: Amount,
+        spent: Amount,
+    ) -> Result<Option<Left>, Error> {
+        let name = hold_name(request_id);
+        let mut held = held;
+        loop {
+            // An expression adds or subtracts once, so what comes back is reckoned here, of what the condition makes sure is held.
+            let outcome = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key::budget_state(budget).into_item()))
+                .update_expression("SET available = available + :back, spent = spent + :spent REMOVE #hold")
+                .condition_expression("#hold = :held")
+                .expression_attribute_names("#hold", &name)
+                .expression_attribute_values(":back", difference(held, spent))
+                .expression_attribute_values(":spent", number(spent))
+                .expression_attribute_values(":held", number(held))
+                .return_values(ReturnValue::UpdatedNew)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .send()
+                .await;
+            let refused = match outcome {
+                Ok(answer) => {
+                    let state = state(&answer.attributes.unwrap_or_default())?;
+                    return Ok(Some(Left {
+                        spent: state.spent,
+                        available: state.available(),
+                    }));
+                }
+                Err(error) => refused(error)?,
+            };
+            // Held is something else only if a call's bound was changed in between, which its settlement comes after.
+            match refused.and_then(|state| state.holds.get(&name).copied()) {
+                None => return Ok(None),
+                Some(other) => held = other,
+            }
+        }
     }
 
     /// Gives back what is held for a call that was not made.
@@ -178,7 +195,20 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]: then it may be released or not; doing it again is safe.
     pub async fn release_hold(&self, budget: &BudgetId, request_id: &str) -> Result<(), Error> {
-        self.settle_hold(budget, request_id, Amount::ZERO).await.map(drop)
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key::budget_state(budget).into_item()))
+            .update_expression("SET available = available + #hold REMOVE #hold")
+            .condition_expression("attribute_exists(#hold)")
+            .expression_attribute_names("#hold", hold_name(request_id))
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(error) => refused(error).map(drop),
+        }
     }
 
     /// The state of a budget's window; `None` where nothing was ever held in it.
@@ -256,6 +286,15 @@ impl Store {
 
 pub(super) fn number(amount: Amount) -> AttributeValue {
     AttributeValue::N(amount.to_string())
+}
+
+/// `minuend - subtrahend`, which is negative where more was spent than held.
+fn difference(minuend: Amount, subtrahend: Amount) -> AttributeValue {
+    let (minuend, subtrahend) = (minuend.as_u128(), subtrahend.as_u128());
+    AttributeValue::N(match minuend.checked_sub(subtrahend) {
+        Some(difference) => difference.to_string(),
+        None => format!("-{}", subtrahend - minuend),
+    })
 }
 
 /// The item that a condition refused; none where there is no item. Any other failure stays one.

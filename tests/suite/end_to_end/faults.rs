@@ -118,29 +118,40 @@ async fn a_call_whose_row_cannot_be_written_does_not_end_as_if_it_were_complete(
     let backing = Unreliable::aws().await;
     let stack = Stack::start(&["--aws-endpoint", &backing.url, "--environments", "4"]).await;
     let program = stack.service_account().await;
-    backing.table_is(Some(Outage::Failing));
     let mark = marker();
-    let told = directed(&mark, json!({ "output_tokens": 20 }));
-    for route in [Route::Invoke, Route::Messages] {
-        let answer = route.call(&program.caller, &told).await;
+    let told = directed(&mark, json!({ "output_tokens": 20, "hold": mark, "hold_after": 1 }));
+    // The table goes down while Bedrock answers: without it no call would have gone out.
+    let outage = async {
+        eventually("all four are with Bedrock", async || {
+            (stack.mock().waiting(&mark).await == 4).then_some(())
+        })
+        .await;
+        backing.table_is(Some(Outage::Failing));
+        stack.mock().release(&mark).await;
+    };
+    let events = async {
+        let reply = Route::MessagesStream.open(&program.caller, &told).await;
+        Events::of(reply).rest().await
+    };
+    let frames = async {
+        let reply = Route::InvokeStream.open(&program.caller, &told).await;
+        Frames::of(reply).rest().await
+    };
+    let whole = join_all([Route::Invoke, Route::Messages].map(|route| route.call(&program.caller, &told)));
+    let (whole, events, frames, ()) = tokio::join!(whole, events, frames, outage);
+    for answer in whole {
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(
             !answer.text().contains("All is well"),
             "the answer is not given away: {answer:?}"
         );
     }
-    let events = Events::of(Route::MessagesStream.open(&program.caller, &told).await)
-        .rest()
-        .await;
     let last = events.last().unwrap();
     assert_eq!(
         (last.name.as_str(), &last.data["error"]["type"]),
         ("error", &json!("overloaded_error"))
     );
     assert!(events.iter().all(|event| event.name != "message_stop"));
-    let frames = Frames::of(Route::InvokeStream.open(&program.caller, &told).await)
-        .rest()
-        .await;
     assert!(format!("{:?}", frames.last().unwrap().content).contains("serviceUnavailableException"));
     // What the rows would have said is in the log, so that nothing is lost.
     lost_rows_are_logged(&stack, &program, &mark).await;

@@ -12,4 +12,5 @@ mod money;
 mod passing_through;
 mod store;
 mod streaming;
+mod sweep;
 mod unreliable;

@@ -104,33 +104,23 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Gives back all that a call holds, as one that was never billed. `false`: some of it changed in this moment.
-    pub(crate) async fn release(&self, call: &OpenCall) -> Result<bool, Error> {
-        let budgets: Vec<_> = call.budgets().collect();
-        let states = self.state.store.budget_states(&budgets).await?;
-        let name = hold_name(&call.request_id);
-        let held = |budget: BudgetId| {
-            let held = *states.get(&budget)?.holds.get(&name)?;
-            Some(Leftover {
-                budget,
-                request_id: &call.request_id,
-                held,
-                spent: Amount::ZERO,
-            })
-        };
-        let left: Vec<_> = budgets.into_iter().filter_map(held).collect();
-        Ok(self.settle_all(&left).await? == left.len() as u64)
+    /// Gives back all that a call holds, as one that was never billed.
+    pub(crate) async fn release(&self, call: &OpenCall) -> Result<(), Error> {
+        for budget in call.budgets() {
+            self.state.store.release_hold(&budget, &call.request_id).await?;
+        }
+        Ok(())
     }
 
     async fn settle_all(&self, left: &[Leftover<'_>]) -> Result<u64, Error> {
         let store = &self.state.store;
         let settle = |it: &Leftover<'_>| {
             let (budget, request_id, held, spent) = (it.budget.clone(), it.request_id.to_owned(), it.held, it.spent);
-            async move { store.settle_held(&budget, &request_id, held, spent).await }
+            async move { store.settle_hold(&budget, &request_id, held, spent).await }
         };
         futures_util::stream::iter(left.iter().map(settle))
             .buffer_unordered(SETTLED_AT_ONCE)
-            .try_fold(0, |sum, settled| async move { Ok(sum + u64::from(settled)) })
+            .try_fold(0, |sum, left| async move { Ok(sum + u64::from(left.is_some())) })
             .await
     }
 }

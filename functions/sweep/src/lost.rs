@@ -113,12 +113,10 @@ fn estimated(pass: &Pass<'_>, call: &OpenCall, states: &HashMap<BudgetId, Budget
 }
 
 async fn release(pass: &mut Pass<'_>, call: &OpenCall) -> Result<(), Error> {
-    if pass.release(call).await? {
-        let store = &pass.state.store;
-        store.forget_call(call.started_at, &call.request_id).await?;
-        pass.report.released += 1;
-    }
-    Ok(())
+    pass.release(call).await?;
+    pass.report.released += 1;
+    let store = &pass.state.store;
+    store.forget_call(call.started_at, &call.request_id).await
 }
 
 /// Writes the row of a call, unless it has one: then that one counts.

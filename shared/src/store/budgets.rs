@@ -289,7 +289,7 @@ pub(super) fn number(amount: Amount) -> AttributeValue {
 }
 
 /// `minuend - subtrahend`, which is negative where more was spent than held.
-fn difference(minuend: Amount, subtrahend: Amount) -> AttributeValue {
+pub(super) fn difference(minuend: Amount, subtrahend: Amount) -> AttributeValue {
     let (minuend, subtrahend) = (minuend.as_u128(), subtrahend.as_u128());
     AttributeValue::N(match minuend.checked_sub(subtrahend) {
         Some(difference) => difference.to_string(),

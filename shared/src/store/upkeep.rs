@@ -1,12 +1,12 @@
-//! What the sweep does to budgets: it settles what calls left held, carries changed limits to states, and claims alerts.
+//! What the sweep does to budgets: it carries changed limits to states, and claims alerts.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use super::budgets::{number, state};
+use super::budgets::{difference, number, state};
 use super::sweep::refusal;
-use super::{BudgetState, Store, hold_name, key};
+use super::{BudgetState, Store, key};
 use crate::budget::{Amount, BudgetId};
 use crate::error::Error;
 
@@ -45,34 +45,6 @@ impl Store {
             }
         }
         Ok(found)
-    }
-
-    /// Turns a hold that was seen to be `held` into what the call really cost. `false`: it is not held so any more.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::Unavailable`]: then it may be settled or not; doing it again is safe.
-    pub async fn settle_held(
-        &self,
-        budget: &BudgetId,
-        request_id: &str,
-        held: Amount,
-        spent: Amount,
-    ) -> Result<bool, Error> {
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key::budget_state(budget).into_item()))
-            // One operator each: DynamoDB takes no more.
-            .update_expression("SET available = available + :freed, spent = spent + :spent REMOVE #hold")
-            .condition_expression("#hold = :held")
-            .expression_attribute_names("#hold", hold_name(request_id))
-            .expression_attribute_values(":held", number(held))
-            .expression_attribute_values(":freed", difference(held, spent))
-            .expression_attribute_values(":spent", number(spent))
-            .send()
-            .await;
-        refusal(outcome.map(drop)).map(|refused| refused.is_none())
     }
 
     /// Changes the limit of a state from what it was seen to be, and what is left with it. `false`: it is not that any more.
@@ -141,13 +113,4 @@ impl Store {
             .await;
         refusal(outcome.map(drop)).map(drop)
     }
-}
-
-/// `one - other`, which may be below nothing.
-fn difference(one: Amount, other: Amount) -> AttributeValue {
-    let digits = match one >= other {
-        true => one.saturating_sub(other).to_string(),
-        false => format!("-{}", other.saturating_sub(one)),
-    };
-    AttributeValue::N(digits)
 }

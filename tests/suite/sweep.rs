@@ -142,7 +142,7 @@ async fn sweep(functions: &Functions, now: Timestamp) -> Value {
 }
 
 /// The whole table, but for what time alone moves.
-async fn table(backing: &Backing) -> BTreeMap<String, String> {
+async fn table(backing: &Backing) -> BTreeMap<String, Value> {
     let name = backing.template.table_name("Table").unwrap();
     let mut pages = backing
         .dynamodb()
@@ -158,9 +158,15 @@ async fn table(backing: &Backing) -> BTreeMap<String, String> {
             let key = format!("{} {}", text("pk"), text("sk"));
             item.remove("covered_until");
             item.remove("repaired_until");
-            let sorted: BTreeMap<_, _> = item.into_iter().collect();
-            all.insert(key, format!("{sorted:?}"));
+            all.insert(key, serde_dynamo::from_item(item).unwrap());
         }
     }
     all
+}
+
+/// The items of the table that were made, changed or removed.
+fn changes(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
+    let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let differs = |key: &&&String| before.get(**key) != after.get(**key);
+    keys.iter().filter(differs).map(ToString::to_string).collect()
 }

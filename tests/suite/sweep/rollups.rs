@@ -28,17 +28,17 @@ impl Seeded {
     }
 }
 
-/// A call of somebody's, at some time of six weeks around new year.
+/// A call of somebody's, at some time of the five days around new year.
 fn any_call(number: u64, seed: &mut Seeded) -> (OpenCall, UsageRow) {
     let mut it = call(&format!("call-{number}"));
-    let start: Timestamp = "2025-12-10T00:00:00Z".parse().unwrap();
-    it.started_at = start + SignedDuration::from_secs(i64::try_from(seed.below(42 * 86_400)).unwrap());
+    let start: Timestamp = "2025-12-29T12:00:00Z".parse().unwrap();
+    it.started_at = start + SignedDuration::from_secs(i64::try_from(seed.below(5 * 86_400)).unwrap());
     it.deadline_at = it.started_at + SignedDuration::from_mins(15);
-    it.principal = format!("user:u{}", seed.below(12)).parse().unwrap();
+    it.principal = format!("user:u{}", seed.below(6)).parse().unwrap();
     it.team =
         [None, Some("one"), Some("two")][usize::try_from(seed.below(3)).unwrap()].map(|team| team.parse().unwrap());
-    it.key_id = (seed.below(2) == 0).then(|| format!("key_{}", seed.below(20)));
-    it.base_model = format!("anthropic.claude-{}", seed.below(3));
+    it.key_id = (seed.below(2) == 0).then(|| format!("key_{}", seed.below(8)));
+    it.base_model = format!("anthropic.claude-{}", seed.below(2));
     it.price_model = format!("global.{}", it.base_model);
     it.holds.clear();
     let used = Usage {
@@ -216,15 +216,20 @@ async fn ten_thousand_rows_in_any_order_with_duplicates_are_summed_up_once_by_sw
     let rows = write(&store, 10_000, &mut seed).await;
     let now: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
     let event = json!({"time": now.to_string()});
-    let mut deaths = 0;
-    for _ in 0..40 {
-        let polls = 1 + seed.below(4_000);
-        deaths += u32::from(cut_off(one.sweep(&event), polls).await.is_none());
-        let (polls, others) = (1 + seed.below(4_000), 1 + seed.below(4_000));
-        let both = tokio::join!(cut_off(one.sweep(&event), polls), cut_off(other.sweep(&event), others));
-        deaths += u32::from(both.0.is_none()) + u32::from(both.1.is_none());
+    let (mut deaths, mut runs) = (0, 0);
+    // A batch takes some hundreds of polls.
+    while !open_calls(&store).await.is_empty() && runs < 200 {
+        let polls = [(); 3].map(|()| 1 + seed.below(700));
+        let alone = cut_off(one.sweep(&event), polls[0]).await;
+        let met = tokio::join!(
+            cut_off(one.sweep(&event), polls[1]),
+            cut_off(other.sweep(&event), polls[2])
+        );
+        let died = [alone.is_none(), met.0.is_none(), met.1.is_none()];
+        deaths += died.iter().filter(|died| **died).count();
+        runs += 3;
     }
-    assert!(deaths > 20, "{deaths} sweeps died");
+    assert!(deaths >= 30, "only {deaths} of {runs} sweeps died");
     let both = tokio::join!(one.sweep(&event), other.sweep(&event));
     both.0.unwrap();
     both.1.unwrap();
@@ -270,25 +275,18 @@ async fn one_ids_rollups_come_in_the_order_of_time_and_in_pages() {
     let mut seed = Seeded(3);
     let rows = write(&store, 200, &mut seed).await;
     sweep(&functions, "2026-02-01T00:00:00Z".parse().unwrap()).await;
+    let (hour, day, user) = (Period::Hour, "2025-12-31", Some("user:u1"));
     let whole = store
-        .rollups(Dimension::User, Period::Day, "2025-12", Some("user:u1"), 100, None)
+        .rollups(Dimension::User, hour, day, user, 100, None)
         .await
         .unwrap();
-    assert!(whole.next_cursor.is_none() && whole.items.len() > 5);
-    assert!(
-        whole.items.iter().all(|it| it.of.id == "user:u1") && whole.items.is_sorted_by(|a, b| a.of.start < b.of.start)
-    );
+    assert!(whole.next_cursor.is_none() && whole.items.len() >= 4, "{whole:?}");
+    assert!(whole.items.iter().all(|it| it.of.id == "user:u1"));
+    assert!(whole.items.is_sorted_by(|a, b| a.of.start < b.of.start));
     let (mut paged, mut after) = (Vec::new(), None);
     loop {
         let page = store
-            .rollups(
-                Dimension::User,
-                Period::Day,
-                "2025-12",
-                Some("user:u1"),
-                2,
-                after.as_ref(),
-            )
+            .rollups(Dimension::User, hour, day, user, 2, after.as_ref())
             .await
             .unwrap();
         assert!(page.items.len() <= 2);
@@ -299,8 +297,8 @@ async fn one_ids_rollups_come_in_the_order_of_time_and_in_pages() {
         };
     }
     assert_eq!(paged, whole.items);
-    let december = sums(&rows);
-    assert!(paged.iter().all(|it| december[&it.of][8] == it.totals.cost.as_u128()));
+    let wanted = sums(&rows);
+    assert!(paged.iter().all(|it| wanted[&it.of][8] == it.totals.cost.as_u128()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use gateway::aws::Aws;
 use gateway::clock::Clock;
+use gateway::error::Error;
 use gateway::http::{buffered, streaming};
 use gateway::invocation::Models;
 use http::HeaderMap;
@@ -21,7 +22,7 @@ use crate::answer::{Answer, HttpAnswer};
 use crate::backing::Backing;
 use crate::fixtures::held_clock;
 
-/// The six functions, each built once as its `main` builds it.
+/// The seven functions, each built once as its `main` builds it.
 pub struct Functions {
     /// The time that they go by.
     pub clock: Clock,
@@ -31,6 +32,7 @@ pub struct Functions {
     stream: Router,
     upload: Router,
     admin: Router,
+    sweep: sweep::State,
 }
 
 /// An answer that has begun.
@@ -66,6 +68,7 @@ impl Functions {
             stream: stream::router(models("stream")),
             upload: upload::router(Arc::new(upload)),
             admin: admin::router(Arc::new(admin)),
+            sweep: sweep::State::new(&aws("sweep"), &variables("sweep"), clock.clone()).unwrap(),
             clock,
         }
     }
@@ -95,6 +98,11 @@ impl Functions {
             // The runtime would write an error into the body and end as if nothing were wrong.
             body: answer.stream.map(|chunk| chunk.expect("a body never fails")).boxed(),
         }
+    }
+
+    /// Invokes the sweep, which has all the time that it needs.
+    pub async fn sweep(&self, event: &Value) -> Result<Value, Error> {
+        Box::pin(self.sweep.handle(event, None)).await
     }
 
     async fn authorize(&self, event: &Value) -> Value {

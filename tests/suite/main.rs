@@ -15,5 +15,6 @@ mod passing_through;
 mod prices;
 mod store;
 mod streaming;
+mod sweep;
 mod unreliable;
 mod usage_api;

@@ -284,12 +284,12 @@ impl Store {
     }
 }
 
-fn number(amount: Amount) -> AttributeValue {
+pub(super) fn number(amount: Amount) -> AttributeValue {
     AttributeValue::N(amount.to_string())
 }
 
 /// `minuend - subtrahend`, which is negative where more was spent than held.
-fn difference(minuend: Amount, subtrahend: Amount) -> AttributeValue {
+pub(super) fn difference(minuend: Amount, subtrahend: Amount) -> AttributeValue {
     let (minuend, subtrahend) = (minuend.as_u128(), subtrahend.as_u128());
     AttributeValue::N(match minuend.checked_sub(subtrahend) {
         Some(difference) => difference.to_string(),

@@ -1,6 +1,7 @@
 //! The table. Every key string is made in `key`, a file per aggregate holds its items and what can be done to them, and
 //! a condition that fails is an outcome, not an error. No request's path scans.
 
+mod alerts;
 mod api_keys;
 mod audit;
 mod batch;
@@ -9,11 +10,13 @@ mod budgets;
 mod calls;
 mod clients;
 mod concurrent;
+mod days;
 mod files;
 mod key;
 mod prices;
 mod rollups;
 mod sweep;
+mod upkeep;
 mod usage;
 mod usage_lists;
 
@@ -31,15 +34,18 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
+pub use alerts::PendingAlert;
 pub use api_keys::{ApiKey, KeyCreation};
 pub use audit::AuditEntry;
 pub use budget_changes::{BudgetChange, BudgetWrite};
 pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
+pub use days::DayPlace;
 pub use files::StoredFile;
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
 pub use sweep::{CallKey, SweepHead, SweptRow};
+pub use upkeep::Claim;
 pub use usage::{Recorded, UsageRow};
 pub use usage_lists::UsageWanted;
 

@@ -350,7 +350,10 @@ async fn a_changed_limit_moves_what_is_left_and_nothing_else() {
     );
     assert!(matches!(api.hold(&team, "a", 300).await, Hold::Held { .. }));
     assert!(matches!(api.hold(&team, "b", 500).await, Hold::Held { .. }));
-    api.store.settle_hold(&team, "a", Amount::new(250)).await.unwrap();
+    api.store
+        .settle_hold(&team, "a", Amount::new(300), Amount::new(250))
+        .await
+        .unwrap();
     for (limit, available) in [
         (2_000_u64, 1_250),
         (751, 1),
@@ -439,7 +442,10 @@ async fn calls(store: Store, budget: BudgetId, number: u64) -> u64 {
         };
         // Every other answer is lost, and the write repeated.
         for _ in 0..=call % 2 {
-            store.settle_hold(&budget, &id, Amount::new(cost)).await.unwrap();
+            store
+                .settle_hold(&budget, &id, Amount::new(held), Amount::new(cost))
+                .await
+                .unwrap();
         }
         spent += cost;
     }
@@ -517,7 +523,12 @@ async fn everybody_sees_what_is_left_of_their_own_and_admins_of_the_models_and_t
         .await
         .unwrap();
     api.store
-        .settle_hold(&ann, "r", Amount::new(1_500_000_000_001))
+        .settle_hold(
+            &ann,
+            "r",
+            Amount::new(4_000_000_000_000),
+            Amount::new(1_500_000_000_001),
+        )
         .await
         .unwrap();
     let own = async |sub: &str, scopes: &str, more: Value| {

@@ -14,5 +14,6 @@ mod money;
 mod passing_through;
 mod store;
 mod streaming;
+mod summary_api;
 mod unreliable;
 mod usage_api;

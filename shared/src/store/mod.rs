@@ -11,6 +11,7 @@ mod clients;
 mod concurrent;
 mod files;
 mod key;
+mod rollup_lists;
 mod rollups;
 mod sweep;
 mod usage;
@@ -37,6 +38,7 @@ pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
 pub use files::StoredFile;
+pub use rollup_lists::{RollupIds, RollupList};
 pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use usage::{Recorded, UsageRow};
 pub use usage_lists::UsageWanted;
@@ -44,8 +46,8 @@ pub use usage_lists::UsageWanted;
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;
 
-/// The longest place, in bytes: a start, a request id and a subject.
-const MAX_PLACE: usize = 384;
+/// The longest place, in bytes: two starts, two subjects and a model.
+const MAX_PLACE: usize = 512;
 
 /// The table and its client.
 #[derive(Clone, Debug)]

@@ -32,7 +32,16 @@ ACTIONS = {
     "admin": LOGS
     | {
         f"dynamodb:{it}"
-        for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "ConditionCheckItem", "DescribeTable")
+        for it in (
+            "GetItem",
+            "BatchGetItem",
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "Query",
+            "ConditionCheckItem",
+            "DescribeTable",
+        )
     },
     "sweep": LOGS
     | MONEY

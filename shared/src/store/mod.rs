@@ -14,6 +14,7 @@ mod days;
 mod files;
 mod key;
 mod prices;
+mod rollup_lists;
 mod rollups;
 mod sweep;
 mod upkeep;
@@ -44,6 +45,7 @@ pub use clients::ServiceClient;
 pub use days::DayPlace;
 pub use files::StoredFile;
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
+pub use rollup_lists::{RollupIds, RollupList};
 pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use upkeep::Claim;
 pub use usage::{Recorded, UsageRow};
@@ -52,8 +54,8 @@ pub use usage_lists::UsageWanted;
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;
 
-/// The longest place, in bytes: a start, a request id and a subject.
-const MAX_PLACE: usize = 384;
+/// The longest place, in bytes: two starts, two subjects and a model.
+const MAX_PLACE: usize = 512;
 
 /// The table and its client.
 #[derive(Clone, Debug)]

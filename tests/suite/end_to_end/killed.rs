@@ -77,7 +77,7 @@ async fn killed_at_frames(stack: &Stack, user: &User, seeded: &mut Seeded) {
 
 /// Streams whose processes are killed after times that the seed chooses: before, between and after the writes to the table.
 async fn killed_at_times(stack: &Stack, user: &User, seeded: &mut Seeded) {
-    let moment = Duration::from_millis(seeded.below(60));
+    let moment = Duration::from_millis(seeded.below(200));
     let texts: Vec<_> = (0..STREAMS_AT_ONCE)
         .map(|_| directed(&marker(), json!({"output_tokens": 8 + seeded.below(30)})))
         .collect();

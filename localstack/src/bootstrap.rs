@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use gateway::clock::Clock;
+use gateway::principal::Subject;
 use gateway::random;
 use gateway::scope::Scopes;
 use gateway::secret::{Secret, SecretKind};
-use gateway::store::{ApiKey, KeyCreation, Store};
+use gateway::store::{ApiKey, AuditEntry, KeyCreation, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Endpoints, sdk_config};
@@ -50,19 +51,23 @@ pub async fn bootstrap(endpoints: &Endpoints, table: &str, data: &Path) -> Resul
 
 async fn create(store: &Store, owner: &str, scopes: Scopes) -> Result<String> {
     let secret = Secret::mint(SecretKind::ApiKey).doing("making a key")?;
-    let owner = owner.parse().doing("naming the owner of a key")?;
-    let id = random::identifier("key").doing("naming a key")?;
-    let key = ApiKey::new(
-        id,
-        owner,
-        "first key".to_owned(),
-        scopes,
-        &secret,
-        Clock::System.now(),
-        None,
-    );
+    let owner: Subject = owner.parse().doing("naming the owner of a key")?;
+    let (id, now) = (random::identifier("key").doing("naming a key")?, Clock::System.now());
+    let key = ApiKey::new(id, owner, "first key".to_owned(), scopes, &secret, now, None);
+    // As if its owner had made it: nobody else is there yet.
+    let made = serde_json::json!({"owner": key.owner, "name": key.name, "scopes": key.scopes.names()});
+    let (actor, target) = (key.owner.clone(), key.key_id.clone());
+    let audit = AuditEntry::new(
+        now,
+        actor,
+        "key.create",
+        target,
+        (None, Some(made)),
+        "bootstrap".to_owned(),
+    )
+    .doing("telling the audit trail of a key")?;
     match store
-        .create_api_key(&key, KEYS_PER_OWNER)
+        .create_api_key(&key, KEYS_PER_OWNER, &audit)
         .await
         .doing("storing a key")?
     {

@@ -2,28 +2,15 @@
 
 use crate::budget::Charge;
 use crate::money::Picodollars;
-use crate::price::{BandRates, Rates, TokenRate};
+use crate::price::{BandRates, Limits, Rates, TokenRate};
 use crate::usage::{Tokens, Usage};
 use crate::wire::survey::{Caching, Survey};
 
-/// What a model takes and gives at the most, as the price list knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ModelLimits {
-    /// Its context window.
-    pub context_tokens: Tokens,
-    /// Its longest answer.
-    pub max_output_tokens: Tokens,
-}
-
-impl Default for ModelLimits {
-    /// Of a model of which nothing is known: more than any has.
-    fn default() -> Self {
-        Self {
-            context_tokens: Tokens::new(2_000_000),
-            max_output_tokens: Tokens::new(200_000),
-        }
-    }
-}
+/// What a model takes and gives of which nothing is known: more than any does.
+pub const LARGEST: Limits = Limits {
+    context_tokens: Tokens::new(2_000_000),
+    max_output_tokens: Tokens::new(200_000),
+};
 
 /// The most tokens that an image takes (Anthropic, "Vision": 4,784 at the highest resolution), rounded up.
 const TOKENS_AN_IMAGE: u64 = 5_000;
@@ -50,7 +37,7 @@ pub struct Bound {
 
 impl Bound {
     /// The bound of a surveyed body. A prompt is never longer than the model's context: Bedrock refuses one that is.
-    pub fn of(survey: &Survey, limits: ModelLimits) -> Self {
+    pub fn of(survey: &Survey, limits: Limits) -> Self {
         let context = if survey.million_tokens {
             limits.context_tokens.max(MILLION_TOKENS)
         } else {
@@ -182,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_prompt_is_bounded_by_its_bytes_and_never_longer_than_the_context() {
-        let limits = ModelLimits {
+        let limits = Limits {
             context_tokens: Tokens::new(200_000),
             max_output_tokens: Tokens::new(64_000),
         };
@@ -229,7 +216,7 @@ mod tests {
             let rates = rates(model);
             let caching = [Caching::None, Caching::FiveMinutes, Caching::Hour][usize::from(caching)];
             let survey = Survey { text_bytes: bytes, max_tokens: Some(output), caching, compacts, ..Survey::default() };
-            let bound = Bound::of(&survey, ModelLimits::default());
+            let bound = Bound::of(&survey, LARGEST);
             let runs = if compacts { 2 } else { 1 };
             let part = |index: usize| bound.prompt.as_u64() * runs * shares[index] / 4000;
             let cached = |least| if caching >= least { 1 } else { 0 };
@@ -250,7 +237,7 @@ mod tests {
         fn the_affordable_answer_is_the_longest_that_fits(bytes in 0..200_000_u64, money in 0..3_000_000_000_000_u64) {
             let rates = rates("us.anthropic.claude-opus-4-5-20251101-v1:0");
             let survey = Survey { text_bytes: bytes, max_tokens: Some(64_000), ..Survey::default() };
-            let bound = Bound::of(&survey, ModelLimits::default());
+            let bound = Bound::of(&survey, LARGEST);
             let money = Picodollars::new(money);
             let cost = |output| bound.answering_at_most(output).charge(&rates).cost;
             match bound.affordable_output(&rates, money) {

@@ -110,6 +110,17 @@ pub struct Error {
     pub retry_after_seconds: Option<u32>,
     /// The scope that was missing, for the challenge of RFC 6750, section 3.
     pub missing_scope: Option<Scope>,
+    /// Which lines of the body are wrong, for a body that has lines.
+    pub lines: Vec<BadLine>,
+}
+
+/// A line of a body that is wrong. Shown to the caller.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct BadLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// What is wrong with it, in words that do not repeat it.
+    pub reason: Cow<'static, str>,
 }
 
 impl Error {
@@ -121,6 +132,7 @@ impl Error {
             source: None,
             retry_after_seconds: None,
             missing_scope: None,
+            lines: Vec::new(),
         }
     }
 

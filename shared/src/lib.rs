@@ -3,8 +3,8 @@
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
-//! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`upstream`], [`secrets`], [`signing`], [`objects`], [`invocation_log`],
-//!    [`alerts`], [`telemetry`].
+//! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`upstream`], [`secrets`], [`signing`],
+//!    [`objects`], [`invocation_log`], [`alerts`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -35,6 +35,7 @@ pub mod config;
 pub mod invocation_log;
 pub mod limits;
 pub mod objects;
+pub mod pricing;
 pub mod secrets;
 pub mod signing;
 pub mod store;

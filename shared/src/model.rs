@@ -86,6 +86,17 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 7] = [
+        Self::Global,
+        Self::Us,
+        Self::Eu,
+        Self::Jp,
+        Self::Au,
+        Self::Apac,
+        Self::UsGov,
+    ];
+
     /// The prefix without its point, as in ids and rows.
     pub const fn label(self) -> &'static str {
         match self {
@@ -100,16 +111,7 @@ impl Profile {
     }
 
     fn from_label(label: &str) -> Option<Self> {
-        let all = [
-            Self::Global,
-            Self::Us,
-            Self::Eu,
-            Self::Jp,
-            Self::Au,
-            Self::Apac,
-            Self::UsGov,
-        ];
-        all.into_iter().find(|profile| profile.label() == label)
+        Self::ALL.into_iter().find(|profile| profile.label() == label)
     }
 }
 

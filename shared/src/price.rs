@@ -1,7 +1,16 @@
-//! What tokens cost: the price list and its arithmetic.
+//! What tokens cost: rates and their arithmetic, the price list that is built in, and the price book that counts.
 //!
-//! The list is `data/prices.json`, written by `tools/prices.py`: one line a model, sorted by id. It is taken apart line
-//! by line, and a line is parsed only when its model is asked for, so that a cold start does not pay for the others.
+//! A price belongs to a model id with its profile prefix, a service tier, and a day from which it holds.
+
+mod book;
+mod id;
+mod seed;
+mod tier;
+
+pub use book::{Difference, Entry, Listed, PriceBook, Quote, Source};
+pub use id::{BadPricedModel, PricedModel};
+pub use seed::{Limits, PriceList};
+pub use tier::{BadTier, ServiceTier};
 
 use std::fmt;
 
@@ -9,9 +18,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::Picodollars;
 use crate::usage::{Tokens, Usage};
-
-const EMBEDDED: &str = include_str!("../data/prices.json");
-const LINE_START: &str = r#"{"model":""#;
 
 /// A price in picodollars a token: at least one, at most a dollar.
 ///
@@ -74,6 +80,34 @@ pub struct BandRates {
     pub cache_write_5m: TokenRate,
     /// Prompt tokens written to the cache for an hour.
     pub cache_write_1h: TokenRate,
+}
+
+impl BandRates {
+    /// The names of the five, in the order of [`Self::to_array`].
+    pub const NAMES: [&'static str; 5] = ["input", "output", "cache_read", "cache_write_5m", "cache_write_1h"];
+
+    /// The five rates in the order of [`Self::NAMES`].
+    pub const fn to_array(&self) -> [TokenRate; 5] {
+        [
+            self.input,
+            self.output,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+        ]
+    }
+}
+
+impl From<[TokenRate; 5]> for BandRates {
+    fn from([input, output, cache_read, cache_write_5m, cache_write_1h]: [TokenRate; 5]) -> Self {
+        Self {
+            input,
+            output,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+        }
+    }
 }
 
 /// A model without prompt caching has no cache rates. Its answers tell no cache tokens; should one ever do, they are
@@ -150,6 +184,11 @@ pub fn price(rates: &Rates, usage: &Usage) -> Picodollars {
 pub struct PriceVersion(String);
 
 impl PriceVersion {
+    /// The version of what revision `revision` of the price book brought: `book 7`.
+    pub fn of_book(revision: u64) -> Self {
+        Self(format!("book {revision}"))
+    }
+
     /// The version as it stands in rows.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -165,97 +204,12 @@ impl fmt::Display for PriceVersion {
 /// Why there is no price.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PriceError {
-    /// The list has no such model. The call is refused; nothing is ever free for want of a price.
+    /// There is no price for this model in this tier. The call is refused; nothing is ever free for want of a price.
     #[error("no price for {0}")]
     Missing(String),
     /// The list itself cannot be read.
     #[error("the price list is malformed at {0}")]
     Malformed(String),
-}
-
-/// The prices of all models.
-#[derive(Clone, Debug)]
-pub struct PriceList {
-    version: PriceVersion,
-    source_date: String,
-    lines: Vec<Line>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    model: &'static str,
-    json: &'static str,
-}
-
-#[derive(Deserialize)]
-struct HeadJson {
-    source_version: String,
-    source_date: String,
-    unit: String,
-}
-
-impl PriceList {
-    /// The list that was built in. Takes microseconds; fails only if the file is not what `tools/prices.py` writes.
-    pub fn embedded() -> Result<Self, PriceError> {
-        Self::parse(EMBEDDED)
-    }
-
-    fn parse(text: &'static str) -> Result<Self, PriceError> {
-        let malformed = |place: &str| PriceError::Malformed(place.to_owned());
-        let (head, body) = text
-            .split_once(",\"prices\":[\n")
-            .ok_or_else(|| malformed("its head"))?;
-        let body = body.strip_suffix("\n]}\n").ok_or_else(|| malformed("its end"))?;
-        let head: HeadJson = serde_json::from_str(&format!("{head}}}")).map_err(|_| malformed("its head"))?;
-        if head.unit != "picodollars per token" {
-            return Err(malformed("its unit"));
-        }
-        let lines: Vec<Line> = body
-            .split(",\n")
-            .map(Line::parse)
-            .collect::<Option<_>>()
-            .ok_or_else(|| malformed("a line"))?;
-        if !lines.is_sorted_by(|a, b| a.model < b.model) {
-            return Err(malformed("its order"));
-        }
-        Ok(Self {
-            version: PriceVersion(head.source_version),
-            source_date: head.source_date,
-            lines,
-        })
-    }
-
-    /// The list's version, kept with every row that is priced by it.
-    pub fn version(&self) -> &PriceVersion {
-        &self.version
-    }
-
-    /// The day of the source, as `2026-11-22`.
-    pub fn source_date(&self) -> &str {
-        &self.source_date
-    }
-
-    /// Every model that has a price, in order: Bedrock ids with their profile prefix.
-    pub fn models(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().map(|line| line.model)
-    }
-
-    /// The rates of one model, by its exact id with profile prefix.
-    pub fn rates(&self, model: &str) -> Result<Rates, PriceError> {
-        let found = self.lines.binary_search_by_key(&model, |line| line.model);
-        let line = found
-            .ok()
-            .and_then(|index| self.lines.get(index))
-            .ok_or_else(|| PriceError::Missing(model.to_owned()))?;
-        serde_json::from_str(line.json).map_err(|_| PriceError::Malformed(model.to_owned()))
-    }
-}
-
-impl Line {
-    fn parse(json: &'static str) -> Option<Self> {
-        let (model, _) = json.strip_prefix(LINE_START)?.split_once('"')?;
-        Some(Self { model, json })
-    }
 }
 
 #[cfg(test)]

@@ -168,6 +168,15 @@ impl Principal {
         }
         Ok(())
     }
+
+    /// Passes if the credential is still alive at `now` and carries `scope` or one of `others`.
+    ///
+    /// # Errors
+    /// As [`Self::require`]; what is named as missing is `scope`.
+    pub fn require_any(&self, scope: Scope, others: &[Scope], now: Timestamp) -> Result<(), Error> {
+        let held = others.iter().copied().find(|other| self.scopes.contains(*other));
+        self.require(held.unwrap_or(scope), now)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 /// What the tests' calls cost is known for this one: it has a price with every kind of token.
@@ -102,7 +103,14 @@ impl Request {
     /// As API Gateway hands it to a function.
     pub fn event(&self) -> Value {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
-        let query: Vec<_> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let decoded = |text: &str| {
+            percent_decode_str(&text.replace('+', " "))
+                .decode_utf8_lossy()
+                .into_owned()
+        };
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let query: Vec<_> = pairs.map(|(name, value)| (decoded(name), decoded(value))).collect();
+        let query: Vec<_> = query.iter().map(|(name, value)| (&**name, &**value)).collect();
         let mut context = json!({
             "accountId": "000000000000", "apiId": "tollgate00", "stage": "live", "httpMethod": self.method,
             "path": format!("/live{path}"), "resourcePath": path, "resourceId": "fixture", "protocol": "HTTP/1.1",

@@ -25,7 +25,9 @@ async fn targets(store: &Store, since: &str, until: &str, limit: usize) -> Vec<S
             .await
             .unwrap();
         assert!(page.items.len() <= limit);
-        all.extend(page.items.into_iter().map(|entry| entry.target));
+        // Not the fixtures' own.
+        let entries = page.items.into_iter().filter(|entry| entry.action == "price.put");
+        all.extend(entries.map(|entry| entry.target));
         after = match page.next_cursor {
             Some(cursor) => Some(Cursor::decode(&cursor.encode()).unwrap()),
             None => return all,

@@ -6,6 +6,7 @@ use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, PageQuery, Whole, json, query, read_json};
+use gateway::principal::Team;
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::{Secret, SecretKind};
@@ -13,9 +14,10 @@ use gateway::store::ServiceClient;
 use http::{HeaderMap, StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::State;
 use crate::name::checked_name;
+use crate::{State, audit};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +25,8 @@ struct NewClient {
     name: String,
     #[serde(default)]
     scopes: Option<Vec<String>>,
+    #[serde(default)]
+    team: Option<Team>,
 }
 
 /// A service account as admins see it.
@@ -30,6 +34,7 @@ struct NewClient {
 struct Shown<'a> {
     client_id: &'a str,
     name: &'a str,
+    team: Option<&'a Team>,
     scopes: Vec<&'static str>,
     hint: &'a str,
     created_at: Timestamp,
@@ -44,6 +49,7 @@ impl<'a> Shown<'a> {
         Self {
             client_id: &client.client_id,
             name: &client.name,
+            team: client.team.as_ref(),
             scopes: client.scopes.names(),
             hint: &client.hint,
             created_at: client.created_at,
@@ -51,6 +57,13 @@ impl<'a> Shown<'a> {
             client_secret: secret.map(Secret::expose),
         }
     }
+}
+
+/// A service account as the audit trail tells of it: what it is and allows, and no part of its secret.
+fn told(client: &ServiceClient, revoked_at: Option<Timestamp>) -> Value {
+    serde_json::json!({
+        "name": client.name, "team": client.team, "scopes": client.scopes.names(), "revoked_at": revoked_at,
+    })
 }
 
 pub(crate) async fn create(
@@ -70,8 +83,11 @@ pub(crate) async fn create(
             .map_err(|_| Error::invalid("`scopes` names an unknown scope."))?,
     };
     let name = checked_name(&wish.name)?.to_owned();
-    let client = ServiceClient::new(random::identifier("client")?, name, scopes, &secret, state.clock.now());
-    if !state.store.create_client(&client).await? {
+    let (client_id, now) = (random::identifier("client")?, state.clock.now());
+    let client = ServiceClient::new(client_id, name, scopes, &secret, now).of_team(wish.team);
+    let change = (None, Some(told(&client, None)));
+    let audit = audit::entry(&caller, now, "client.create", client.client_id.clone(), change)?;
+    if !state.store.create_client(&client, &audit).await? {
         return Err(Error::new(Kind::Conflict, "The id is taken; try again."));
     }
     json(StatusCode::CREATED, &Shown::of(&client, Some(&secret)))
@@ -90,9 +106,18 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
 
 pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, Id(client_id): Id) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
-    if random::is_identifier(&client_id) && state.store.revoke_client(&client_id, state.clock.now()).await? {
+    let nobody = || Error::not_found("service account");
+    let found = if random::is_identifier(&client_id) {
+        state.store.client(&client_id).await?
+    } else {
+        None
+    };
+    let (client, now) = (found.ok_or_else(nobody)?, state.clock.now());
+    let change = (Some(told(&client, None)), Some(told(&client, Some(now))));
+    let audit = audit::entry(&caller, now, "client.revoke", client_id, change)?;
+    if state.store.revoke_client(&client.client_id, now, &audit).await? {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
-        Err(Error::not_found("service account"))
+        Err(nobody())
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, PageQuery, Whole, json, query, read_json};
-use gateway::principal::Subject;
+use gateway::principal::{Subject, Team};
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::{Secret, SecretKind};
@@ -14,9 +14,10 @@ use gateway::store::{ApiKey, KeyCreation};
 use http::{HeaderMap, StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::State;
 use crate::name::checked_name;
+use crate::{State, audit};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +29,8 @@ struct NewKey {
     expires_at: Option<Timestamp>,
     #[serde(default)]
     owner: Option<Subject>,
+    #[serde(default)]
+    team: Option<Team>,
 }
 
 /// A key as its owner sees it.
@@ -36,6 +39,7 @@ struct Shown<'a> {
     key_id: &'a str,
     name: &'a str,
     owner: &'a Subject,
+    team: Option<&'a Team>,
     scopes: Vec<&'static str>,
     hint: &'a str,
     created_at: Timestamp,
@@ -52,6 +56,7 @@ impl<'a> Shown<'a> {
             key_id: &api_key.key_id,
             name: &api_key.name,
             owner: &api_key.owner,
+            team: api_key.team.as_ref(),
             scopes: api_key.scopes.names(),
             hint: &api_key.hint,
             created_at: api_key.created_at,
@@ -60,6 +65,14 @@ impl<'a> Shown<'a> {
             key: secret.map(Secret::expose),
         }
     }
+}
+
+/// A key as the audit trail tells of it: what it is and allows, and no part of itself.
+fn told(api_key: &ApiKey, revoked_at: Option<Timestamp>) -> Value {
+    serde_json::json!({
+        "owner": api_key.owner, "name": api_key.name, "team": api_key.team, "scopes": api_key.scopes.names(),
+        "expires_at": api_key.ends_at, "revoked_at": revoked_at,
+    })
 }
 
 pub(crate) async fn create(
@@ -71,6 +84,7 @@ pub(crate) async fn create(
     caller.require(Scope::Keys, &state.clock)?;
     let wish: NewKey = read_json(&headers, &body)?;
     let owner = owner_of(&caller, wish.owner)?;
+    let team = team_of(&caller, &owner, wish.team)?;
     let now = state.clock.now();
     if wish.expires_at.is_some_and(|end| end <= now) {
         return Err(Error::invalid("`expires_at` must be in the future."));
@@ -84,8 +98,12 @@ pub(crate) async fn create(
         &secret,
         now,
         wish.expires_at,
-    );
-    match state.store.create_api_key(&api_key, state.keys_per_owner.get()).await? {
+    )
+    .of_team(team);
+    let change = (None, Some(told(&api_key, None)));
+    let audit = audit::entry(&caller, now, "key.create", api_key.key_id.clone(), change)?;
+    let limit = state.keys_per_owner.get();
+    match state.store.create_api_key(&api_key, limit, &audit).await? {
         KeyCreation::Created => json(StatusCode::CREATED, &Shown::of(&api_key, Some(&secret))),
         KeyCreation::LimitReached => Err(Error::new(
             Kind::Conflict,
@@ -131,10 +149,31 @@ pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, 
     caller.require(Scope::Keys, &state.clock)?;
     let wish: OwnerQuery = query(&uri)?;
     let owner = owner_of(&caller, wish.owner)?;
-    if random::is_identifier(&key_id) && state.store.revoke_api_key(&owner, &key_id, state.clock.now()).await? {
+    let nobodys = || Error::not_found("API key");
+    let found = if random::is_identifier(&key_id) {
+        state.store.api_key_of(&owner, &key_id).await?
+    } else {
+        None
+    };
+    let (api_key, now) = (found.ok_or_else(nobodys)?, state.clock.now());
+    let change = (Some(told(&api_key, None)), Some(told(&api_key, Some(now))));
+    let audit = audit::entry(&caller, now, "key.revoke", key_id, change)?;
+    let revoked = state.store.revoke_api_key(&owner, &api_key.key_id, now, &audit).await?;
+    if revoked {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
-        Err(Error::not_found("API key"))
+        Err(nobodys())
+    }
+}
+
+/// The team on whose account a new key works: an admin says so; anybody else's keys are on the account that they work on.
+fn team_of(caller: &Caller, owner: &Subject, wish: Option<Team>) -> Result<Option<Team>, Error> {
+    let own = &caller.principal.team;
+    match wish {
+        None if owner == &caller.principal.subject => Ok(own.clone()),
+        None => Ok(None),
+        Some(team) if own.as_ref() == Some(&team) || caller.principal.scopes.contains(Scope::Admin) => Ok(Some(team)),
+        Some(_) => Err(Error::insufficient_scope(Scope::Admin)),
     }
 }
 

@@ -1,9 +1,14 @@
-//! Administration: usage, API keys, service accounts, health.
+//! Administration: usage, budgets, API keys, service accounts, prices, the audit trail, health.
 
+mod audit;
+mod budgets;
 mod clients;
 mod health;
 mod keys;
 mod name;
+mod prices;
+mod sheet;
+mod span;
 mod usage;
 
 use std::num::NonZeroU32;
@@ -50,9 +55,24 @@ pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/health", get(health::check))
         .route("/api/usage/records", get(usage::records))
+        .route("/api/usage/summary", get(usage::summary))
         .route("/api/keys", get(keys::list).post(keys::create))
         .route("/api/keys/{id}", delete(keys::revoke))
         .route("/api/admin/clients", get(clients::list).post(clients::create))
         .route("/api/admin/clients/{id}", delete(clients::revoke))
+        .route("/api/admin/prices", get(prices::list))
+        .route("/api/admin/prices.csv", get(prices::export).put(prices::import))
+        .route(
+            "/api/admin/prices/{id}",
+            get(prices::read).put(prices::put).delete(prices::delete),
+        )
+        .route("/api/admin/audit", get(audit::list))
+        .route("/api/budgets", get(budgets::own))
+        .route("/api/admin/budgets", get(budgets::list))
+        .route(
+            "/api/admin/budgets/{scope}/{id}",
+            get(budgets::read).put(budgets::put).delete(budgets::delete),
+        )
+        .route("/api/admin/budgets/{scope}/{id}/state", get(budgets::of_one))
         .with_state(state)
 }

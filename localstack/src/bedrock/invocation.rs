@@ -35,6 +35,7 @@ const ECHOED: [&str; 2] = [
 /// A call that may be answered.
 struct Accepted {
     priced_as: String,
+    tier: String,
     body: Value,
     prompt: Prompt,
     directive: Directive,
@@ -84,12 +85,14 @@ fn accept(state: &State, model: &str, parts: &Parts, body: &Bytes) -> Result<Acc
     signature::verify(parts, body)?;
     metadata::of(&parts.headers)?;
     let priced_as = request::resolve(state, model)?;
+    let tier = state.prices.tier(&priced_as, &parts.headers)?;
     let body = request::body(body)?;
     let prompt = Prompt::of(&body).map_err(Refusal::validation)?;
     let own = directive::in_last_user_message(&body["messages"]).map_err(Refusal::validation)?;
     let directive = own.or_else(|| lock(&state.faults).pop_front()).unwrap_or_default();
     Ok(Accepted {
         priced_as,
+        tier,
         body,
         prompt,
         directive,
@@ -143,6 +146,7 @@ fn open_bill(state: &Arc<State>, accepted: &Accepted, entry: Entry) -> Bill {
         state: state.clone(),
         entry,
         priced_as: accepted.priced_as.clone(),
+        tier: accepted.tier.clone(),
         usage,
         exact: false,
         settled: false,

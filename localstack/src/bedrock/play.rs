@@ -22,6 +22,7 @@ pub(super) struct Bill {
     pub(super) state: Arc<State>,
     pub(super) entry: Entry,
     pub(super) priced_as: String,
+    pub(super) tier: String,
     /// The whole answer.
     pub(super) usage: Usage,
     pub(super) exact: bool,
@@ -38,7 +39,7 @@ impl Bill {
             output_tokens,
             ..self.usage
         };
-        let cost_picodollars = self.state.prices.cost(&self.priced_as, &usage);
+        let cost_picodollars = self.state.prices.cost(&self.priced_as, &self.tier, &usage);
         self.state.log.billed(&self.entry, outcome, &usage);
         self.state.ledger.amend(&self.entry.request_id, |call| {
             call.outcome = outcome;

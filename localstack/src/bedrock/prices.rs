@@ -2,18 +2,28 @@
 
 use std::collections::HashMap;
 
+use http::HeaderMap;
 use serde::Deserialize;
 
+use super::error::Refusal;
 use super::ledger::Usage;
 
-/// Prices by model id.
-#[derive(Debug)]
-pub(super) struct Prices(HashMap<String, Price>);
+const TIER_HEADER: &str = "x-amzn-bedrock-service-tier";
 
-/// Rates of one model.
+/// Prices by model id and tier.
+#[derive(Debug)]
+pub(super) struct Prices(HashMap<(String, String), Price>);
+
+fn default_tier() -> String {
+    "default".to_owned()
+}
+
+/// Rates of one model in one tier.
 #[derive(Debug, Deserialize)]
 struct Price {
     model: String,
+    #[serde(default = "default_tier")]
+    tier: String,
     #[serde(flatten)]
     rates: Rates,
     long_context: Option<LongContext>,
@@ -51,20 +61,37 @@ impl Prices {
         Ok(Self(
             file.prices
                 .into_iter()
-                .map(|price| (price.model.clone(), price))
+                .map(|price| ((price.model.clone(), price.tier.clone()), price))
                 .collect(),
         ))
     }
 
     pub(super) fn knows(&self, model: &str) -> bool {
-        self.0.contains_key(model)
+        self.find(model, &default_tier()).is_some()
     }
 
-    /// What `usage` of `model` costs, in picodollars; nothing for a model that has no price, which is never called.
-    pub(super) fn cost(&self, model: &str, usage: &Usage) -> u128 {
-        self.0
-            .get(model)
+    /// The tier that a call of `model` asks for.
+    ///
+    /// # Errors
+    /// Bedrock's refusal of a tier that there is not, or not for this model.
+    pub(super) fn tier(&self, model: &str, headers: &HeaderMap) -> Result<String, Refusal> {
+        let unknown = || Refusal::validation("The provided service tier is not supported for this model.");
+        let Some(value) = headers.get(TIER_HEADER) else {
+            return Ok(default_tier());
+        };
+        let asked = value.to_str().map_err(|_| unknown())?;
+        let offered = ["default", "flex", "priority"].contains(&asked) && self.find(model, asked).is_some();
+        if offered { Ok(asked.to_owned()) } else { Err(unknown()) }
+    }
+
+    /// What `usage` of `model` costs in `tier`, in picodollars; nothing for what has no price, which is never called.
+    pub(super) fn cost(&self, model: &str, tier: &str, usage: &Usage) -> u128 {
+        self.find(model, tier)
             .map_or(0, |price| total(price.rates_for(usage), usage))
+    }
+
+    fn find(&self, model: &str, tier: &str) -> Option<&Price> {
+        self.0.get(&(model.to_owned(), tier.to_owned()))
     }
 }
 
@@ -119,17 +146,17 @@ mod tests {
     fn every_kind_of_token_has_its_rate() {
         let prices = Prices::parse(LIST).unwrap();
         assert_eq!(
-            prices.cost("m", &usage(40)),
+            prices.cost("m", "default", &usage(40)),
             40 * 2 + 1000 * 3 + 10 * 5 + 20 * 7 + 30 * 11
         );
-        assert_eq!(prices.cost("other", &usage(40)), 0);
+        assert_eq!(prices.cost("other", "default", &usage(40)), 0);
     }
 
     #[test]
     fn a_prompt_of_one_token_more_than_the_limit_has_the_long_rates_throughout() {
         let prices = Prices::parse(LIST).unwrap();
         assert_eq!(
-            prices.cost("m", &usage(41)),
+            prices.cost("m", "default", &usage(41)),
             41 * 20 + 1000 * 30 + 10 * 50 + 20 * 70 + 30 * 110
         );
     }
@@ -141,6 +168,28 @@ mod tests {
             input_tokens: 1 << 40,
             ..Usage::default()
         };
-        assert_eq!(prices.cost("m", &usage), 1_000_000_000_000_u128 << 40);
+        assert_eq!(prices.cost("m", "default", &usage), 1_000_000_000_000_u128 << 40);
+    }
+    #[test]
+    fn a_call_is_billed_in_the_tier_that_its_header_names() {
+        let list = r#"{"prices":[{"model":"m","input":2},{"model":"m","tier":"flex","input":1},
+            {"model":"m","tier":"batch","input":1}]}"#;
+        let prices = Prices::parse(list).unwrap();
+        let asked = |tier: &'static str| {
+            let headers = HeaderMap::from_iter([(TIER_HEADER.parse().unwrap(), tier.parse().unwrap())]);
+            prices.tier("m", &headers)
+        };
+        assert_eq!(prices.tier("m", &HeaderMap::new()).ok().as_deref(), Some("default"));
+        assert_eq!(asked("flex").ok().as_deref(), Some("flex"));
+        assert_eq!(
+            (
+                prices.cost("m", "default", &usage(7)),
+                prices.cost("m", "flex", &usage(7))
+            ),
+            (14, 7)
+        );
+        for bad in ["priority", "batch", "reserved", "", "Flex"] {
+            assert!(asked(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -6,14 +6,14 @@ use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Delivery, Models};
-use crate::bound::{Bound, ModelLimits};
+use crate::bound::Bound;
 use crate::budget::{Amount, BudgetId, ScopeKind, Unit, Window};
 use crate::error::{Error, Kind};
 use crate::http::Caller;
 use crate::limits::Owner;
 use crate::model::ResolvedModel;
 use crate::money::Picodollars;
-use crate::price::Rates;
+use crate::price::{Limits, Quote, Rates, ServiceTier};
 use crate::principal::Team;
 use crate::store::{HeldLimit, Hold, OpenCall};
 use crate::usage::Tokens;
@@ -45,10 +45,9 @@ pub(super) struct Wish<'a> {
     pub(super) dialect: Dialect,
     pub(super) delivery: Delivery,
     pub(super) model: &'a ResolvedModel,
-    pub(super) rates: Rates,
-    pub(super) price_version: &'a str,
-    pub(super) tier: &'a str,
-    pub(super) limits: ModelLimits,
+    pub(super) quote: &'a Quote,
+    pub(super) tier: ServiceTier,
+    pub(super) limits: Limits,
     pub(super) body: Bytes,
     pub(super) started_at: Timestamp,
 }
@@ -74,7 +73,7 @@ pub(super) async fn admit(models: &Models, wish: Wish<'_>) -> Result<Admission, 
         models,
         limits,
         call,
-        rates: wish.rates,
+        rates: wish.quote.rates,
         remaining: None,
     };
     if let Err(error) = models.store.open_call(&attempt.call).await {
@@ -101,7 +100,7 @@ fn owner<'a>(wish: &'a Wish<'_>) -> Owner<'a> {
 
 fn open_call(models: &Models, wish: &Wish<'_>, bound: &Bound, holds: Vec<HeldLimit>) -> OpenCall {
     let principal = &wish.caller.principal;
-    let rates = wish.rates;
+    let rates = wish.quote.rates;
     OpenCall {
         request_id: wish.caller.request_id.clone(),
         principal: principal.subject.clone(),
@@ -112,13 +111,13 @@ fn open_call(models: &Models, wish: &Wish<'_>, bound: &Bound, holds: Vec<HeldLim
         base_model: wish.model.base.clone(),
         profile: wish.model.profile.map(|profile| profile.label().to_owned()),
         region: models.region.clone(),
-        service_tier: wish.tier.to_owned(),
+        service_tier: wish.tier.name().to_owned(),
         dialect: wish.dialect,
         streamed: wish.delivery != Delivery::Whole,
         started_at: wish.started_at,
         deadline_at: wish.started_at + SignedDuration::from_secs(models.call_seconds.into()),
         rates,
-        price_version: wish.price_version.to_owned(),
+        price_version: wish.quote.version.as_str().to_owned(),
         worst_usage: bound.usage(&rates),
         worst: bound.charge(&rates),
         holds,

@@ -9,6 +9,7 @@
 mod admission;
 mod cost;
 mod deliver;
+mod known_models;
 mod live;
 mod meter;
 pub mod routes;
@@ -23,15 +24,16 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::aws::Aws;
-use crate::bound::ModelLimits;
+use crate::bound::LARGEST;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{ConfigError, Variables};
 use crate::context;
 use crate::error::{Error, Kind};
 use crate::http::Caller;
 use crate::limits::Limits;
-use crate::model::{Catalog, ModelError};
-use crate::price::{PriceError, PriceList};
+use crate::model::ModelError;
+use crate::price::{PriceError, ServiceTier};
+use crate::pricing::Prices;
 use crate::random;
 use crate::store::Store;
 use crate::upstream::{Bedrock, NoAnswer, Operation};
@@ -40,6 +42,7 @@ use crate::wire::bedrock::{REQUEST_ID_METADATA, REQUEST_METADATA, upstream_error
 use crate::wire::dialect::Dialect;
 
 use admission::{Admission, Wish, admit};
+use known_models::KnownModels;
 use live::Live;
 
 /// Lambda's longest timeout, which the model functions have.
@@ -57,9 +60,9 @@ pub struct Models {
     /// Where usage is written.
     pub store: Store,
     /// What tokens cost.
-    pub prices: PriceList,
+    pub prices: Prices,
     /// Which models there are.
-    pub catalog: Catalog,
+    pub models: KnownModels,
     /// The time.
     pub clock: Clock,
     /// The region that Bedrock is called in; a caller never chooses it.
@@ -93,9 +96,9 @@ impl Models {
     /// # Errors
     /// [`SetUpError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, SetUpError> {
-        let prices = PriceList::embedded()?;
         let ping: NonZeroU64 = variables.or("TOLLGATE_SSE_PING_SECONDS", "whole seconds, at least 1", DEFAULT_PING)?;
         let store = Store::new(aws.dynamodb(), variables.table()?);
+        let prices = Prices::new(store.clone(), clock.clone())?;
         Ok(Self {
             bedrock: Bedrock::new(aws.bedrockruntime()),
             limits: Limits::new(store.clone(), clock.clone()),
@@ -107,7 +110,7 @@ impl Models {
                 "a whole number of tokens",
                 DEFAULT_LEAST_ANSWER_TOKENS,
             )?,
-            catalog: Catalog::new(&prices),
+            models: KnownModels::new(prices.seed()),
             prices,
             clock,
             region: variables.required("AWS_REGION", "the AWS region")?,
@@ -138,6 +141,8 @@ struct Call {
     delivery: Delivery,
     /// The model as the caller named it, decoded.
     model: String,
+    /// Bedrock's service tier, which sets the price.
+    tier: ServiceTier,
     /// Headers for Bedrock.
     headers: HeaderMap,
     /// The body for Bedrock.
@@ -164,25 +169,27 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         dialect,
         delivery,
         model,
+        tier,
         headers,
         body,
     } = call;
-    let model = models.catalog.resolve(&model).map_err(refused_model)?;
-    let rates = models.prices.rates(&model.price_key).map_err(refused_price)?;
+    let book = models.prices.book().await?;
+    let model = models.models.catalog(&book).resolve(&model).map_err(refused_model)?;
     let started_at = models.clock.now();
     if caller.request_id == context::UNKNOWN_REQUEST {
         // Holds and rows go by the request's id, so each needs one of its own.
         caller.request_id = random::identifier("request")?;
     }
+    let quote = book.quote(&model.price_key, tier, started_at);
+    let quote = quote.map_err(|error| crate::pricing::refused(error, tier))?;
     let wish = Wish {
         caller: &caller,
         dialect,
         delivery,
         model: &model,
-        rates,
-        price_version: models.prices.version().as_str(),
-        tier: "default",
-        limits: ModelLimits::default(),
+        quote: &quote,
+        tier,
+        limits: book.limits(&model.price_key).unwrap_or(LARGEST),
         body,
         started_at,
     };
@@ -255,13 +262,6 @@ fn refused_model(error: ModelError) -> Error {
             Kind::NotFound,
             "model: it has no price, and what has no price is not served",
         ),
-    }
-}
-
-fn refused_price(error: PriceError) -> Error {
-    match error {
-        PriceError::Missing(_) => refused_model(ModelError::Unpriced),
-        PriceError::Malformed(_) => Error::internal(error),
     }
 }
 

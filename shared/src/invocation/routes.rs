@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt as _;
 use lambda_http::RequestExt as _;
 use percent_encoding::percent_decode_str;
@@ -14,9 +14,10 @@ use percent_encoding::percent_decode_str;
 use super::{Call, Delivery, Models, run};
 use crate::error::{Error, Kind};
 use crate::http::{Caller, Outcome, require_content_type, require_identity_encoding};
+use crate::price::ServiceTier;
 use crate::scope::Scope;
 use crate::wire::anthropic::{beta_flags, check_invoke_body, messages_request};
-use crate::wire::bedrock::{FORWARDED, PRICED_BY_HEADER};
+use crate::wire::bedrock::{FORWARDED, PERFORMANCE_LATENCY, SERVICE_TIER};
 use crate::wire::dialect::Dialect;
 
 /// Bedrock takes no longer body (InvokeModel, `body`).
@@ -37,11 +38,7 @@ pub async fn bedrock(
     let (parts, body) = read(request).await?;
     let model = model_of_path(parts.raw_http_path(), suffix)?;
     require_identity_encoding(&parts.headers)?;
-    if PRICED_BY_HEADER.iter().any(|name| parts.headers.contains_key(name)) {
-        return Err(Error::invalid(
-            "Service tiers and latency modes change the price, and have none here yet.",
-        ));
-    }
+    let tier = service_tier(&parts.headers)?;
     check_invoke_body(&body)?;
     let headers = forwarded(&parts.headers);
     run(
@@ -51,6 +48,7 @@ pub async fn bedrock(
             dialect: Dialect::Bedrock,
             delivery,
             model,
+            tier,
             headers,
             body,
         },
@@ -88,6 +86,7 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
             dialect: Dialect::Anthropic,
             delivery,
             model,
+            tier: ServiceTier::Default,
             headers: HeaderMap::new(),
             body,
         },
@@ -122,6 +121,24 @@ fn model_of_path(raw_path: &str, suffix: &str) -> Result<String, Error> {
         .decode_utf8()
         .map_err(|_| Error::invalid("model: not a model id"))?;
     Ok(decoded.into_owned())
+}
+
+/// The tier that the caller asks for. What changes the price otherwise has none here, and is refused.
+fn service_tier(headers: &HeaderMap) -> Result<ServiceTier, Error> {
+    let usual = |value: &HeaderValue| value.as_bytes() == b"standard";
+    if headers.get_all(PERFORMANCE_LATENCY).iter().any(|value| !usual(value)) {
+        return Err(Error::invalid("A latency mode changes the price, and has none here."));
+    }
+    let mut tiers = headers.get_all(SERVICE_TIER).iter();
+    match (tiers.next(), tiers.next()) {
+        (None, _) => Ok(ServiceTier::Default),
+        (Some(tier), None) => tier
+            .to_str()
+            .ok()
+            .and_then(|tier| ServiceTier::from_header(tier).ok())
+            .ok_or_else(|| Error::invalid("The service tier must be one of: default, flex, priority.")),
+        (Some(_), Some(_)) => Err(Error::invalid("There are two service tiers.")),
+    }
 }
 
 fn forwarded(headers: &HeaderMap) -> HeaderMap {

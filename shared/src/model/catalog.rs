@@ -1,4 +1,4 @@
-//! The catalog: every model that has a price, and the names it answers to.
+//! The catalog: every Claude that has a price, and the names it answers to.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +22,26 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The catalog of all models of a price list.
+    /// The catalog of all models of a price list that the gateway can serve: Claude, under a profile that it knows. The list
+    /// prices other vendors' models too.
     pub fn new(prices: &PriceList) -> Self {
-        let mut ids: Vec<String> = prices.models().map(str::to_owned).collect();
+        let served = |id: &&str| split_profile(id).is_some();
+        let mut ids: Vec<String> = prices.models().filter(served).map(str::to_owned).collect();
         ids.sort_unstable();
         Self {
             ids,
             application_profiles: BTreeMap::new(),
         }
+    }
+
+    /// The same catalog with more ids: of models that an administrator has priced. What is no Claude is left out.
+    #[must_use]
+    pub fn knowing<'a>(mut self, ids: impl Iterator<Item = &'a str>) -> Self {
+        self.ids
+            .extend(ids.filter(|id| split_profile(id).is_some()).map(str::to_owned));
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        self
     }
 
     /// Every id of the catalog, in order.

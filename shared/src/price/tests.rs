@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{BandRates, LongContext, PriceError, PriceList, Rates, TokenRate, price};
+use super::{BandRates, LongContext, PriceError, PriceList, Rates, ServiceTier, TokenRate, price};
 use crate::money::Picodollars;
 use crate::usage::{Tokens, Usage};
 
@@ -97,20 +97,30 @@ fn cached_tokens_make_a_prompt_long_and_output_does_not() {
 #[test]
 fn every_line_of_the_built_in_list_is_a_price() {
     let list = list();
-    for model in list.models() {
-        assert!(list.rates(model).is_ok(), "{model}");
+    for (model, tier) in list.keys() {
+        assert!(list.tier_rates(model, tier).is_ok(), "{model} {tier}");
     }
-    assert!(list.models().count() >= 130);
+    for model in list.models() {
+        let limits = list.limits(model).unwrap();
+        assert!(limits.max_output_tokens >= Tokens::new(2048), "{model}");
+        assert!(limits.context_tokens >= Tokens::new(4096), "{model}");
+    }
+    let claude = |model: &&str| model.contains("anthropic.claude-");
+    assert_eq!(list.models().filter(claude).count(), 133);
+    assert!(list.models().count() >= 280 && list.keys().len() >= 460);
     assert_eq!(list.version().as_str(), "litellm 1.109.1");
     assert_eq!(list.source_date().len(), 10);
 }
 
-/// The 10 % between a regional and the global profile are in the data, for every model that came with both rates.
+/// The 10 % between a regional and the global profile are in the data, for every Claude that came with both rates.
 #[test]
 fn a_regional_profile_is_a_tenth_dearer_than_the_global_one() {
     let list = list();
     let mut compared = 0;
-    for model in list.models().filter(|model| !model.contains("sonnet-4-20250514")) {
+    for model in list
+        .models()
+        .filter(|model| model.contains("anthropic.claude-") && !model.contains("sonnet-4-20250514"))
+    {
         let Some(base) = model.strip_prefix("global.") else {
             continue;
         };
@@ -129,14 +139,28 @@ fn a_regional_profile_is_a_tenth_dearer_than_the_global_one() {
 }
 
 fn rates(band: &BandRates) -> [u64; 5] {
-    [
-        band.input,
-        band.output,
-        band.cache_read,
-        band.cache_write_5m,
-        band.cache_write_1h,
-    ]
-    .map(TokenRate::as_u64)
+    band.to_array().map(TokenRate::as_u64)
+}
+
+/// A-13. By hand, as above: 0.8, 3.2 and 0.2 dollars a million; half of it in `flex` and 1.75 times as much in `priority`.
+#[test]
+fn golden_prices_of_service_tiers() {
+    let list = list();
+    let each = usage(1, 1, 1, 0, 0);
+    let cost = |tier| price(&list.tier_rates("us.amazon.nova-pro-v1:0", tier).unwrap(), &each).as_u128();
+    assert_eq!(cost(ServiceTier::Default), 4_200_000);
+    assert_eq!(cost(ServiceTier::Flex), 2_100_000);
+    assert_eq!(cost(ServiceTier::Priority), 7_350_000);
+    // Of the batch price of cache reads nothing is known, so they are not halved: 0.4 + 1.6 + 0.2.
+    assert_eq!(cost(ServiceTier::Batch), 2_200_000);
+    let opus = list.tier_rates("us.anthropic.claude-opus-5", ServiceTier::Priority);
+    assert_eq!(opus, Err(PriceError::Missing("us.anthropic.claude-opus-5".to_owned())));
+    let limits = list.limits("global.anthropic.claude-sonnet-4-5-20250929-v1:0").unwrap();
+    assert_eq!(
+        (limits.context_tokens, limits.max_output_tokens),
+        (Tokens::new(200_000), Tokens::new(64_000))
+    );
+    assert_eq!(list.limits("nobody.knows-it"), None);
 }
 
 /// A predecessor billed nothing where it had no price.
@@ -161,7 +185,7 @@ fn an_unlisted_model_has_no_price() {
 #[test]
 fn a_list_of_another_form_is_refused() {
     let head = r#"{"source_version":"x 1","source_date":"2026-01-01","unit":"picodollars per token","prices":["#;
-    let line = |model: &str| format!(r#"{{"model":"{model}","input":1,"output":2}}"#);
+    let line = |model: &str| format!(r#"{{"model":"{model}","tier":"default","input":1,"output":2}}"#);
     let parse = |text: String| PriceList::parse(Box::leak(text.into_boxed_str()));
     let good = parse(format!("{head}\n{},\n{}\n]}}\n", line("a"), line("b"))).unwrap();
     assert_eq!(good.models().collect::<Vec<_>>(), ["a", "b"]);
@@ -171,6 +195,12 @@ fn a_list_of_another_form_is_refused() {
         format!("{head}\n{},\n{}\n]}}\n", line("b"), line("a")),
         format!("{head}\n{},\n{}\n]}}\n", line("a"), line("a")),
         format!("{head}\n{{}}\n]}}\n"),
+        format!("{head}\n{}\n]}}\n", line("a").replace("default", "reserved")),
+        format!(
+            "{head}\n{},\n{}\n]}}\n",
+            line("a"),
+            line("a").replace("default", "batch")
+        ),
         format!("{}\n{}\n]}}\n", head.replace("pico", "nano"), line("a")),
     ] {
         assert!(matches!(parse(bad.clone()), Err(PriceError::Malformed(_))), "{bad}");
@@ -181,7 +211,10 @@ fn a_list_of_another_form_is_refused() {
         r#""input":1000000000001,"output":2"#,
         r#""output":2"#,
     ] {
-        let list = parse(format!("{head}\n{{\"model\":\"a\",{rates}}}\n]}}\n")).unwrap();
+        let list = parse(format!(
+            "{head}\n{{\"model\":\"a\",\"tier\":\"default\",{rates}}}\n]}}\n"
+        ))
+        .unwrap();
         assert_eq!(list.rates("a"), Err(PriceError::Malformed("a".to_owned())), "{rates}");
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cursor, List, Page, Store, condition_failed, item, key, unavailable};
+use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
 use crate::principal::{Subject, Team};
 use crate::scope::Scopes;
@@ -93,11 +93,11 @@ impl ApiKey {
 }
 
 impl Store {
-    /// Makes a key, unless its owner has `limit` that are not revoked.
+    /// Makes a key, unless its owner has `limit` that are not revoked; `audit` tells of it.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn create_api_key(&self, api_key: &ApiKey, limit: u32) -> Result<KeyCreation, Error> {
+    pub async fn create_api_key(&self, api_key: &ApiKey, limit: u32, audit: &AuditEntry) -> Result<KeyCreation, Error> {
         let count = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key::owners_key_count(&api_key.owner).into_item()))
@@ -117,6 +117,7 @@ impl Store {
                 VERSION,
                 api_key,
             )?)?)
+            .transact_items(self.audit_write(audit)?)
             // A repetition after a lost answer must not count twice: DynamoDB knows the transaction by this token.
             .client_request_token(client_token(&api_key.key_id))
             .send()
@@ -134,6 +135,14 @@ impl Store {
     /// [`crate::error::Kind::Unavailable`]
     pub async fn api_key(&self, digest: &SecretDigest) -> Result<Option<ApiKey>, Error> {
         self.read(key::api_key(digest)).await
+    }
+
+    /// A key of this owner's.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn api_key_of(&self, owner: &Subject, key_id: &str) -> Result<Option<ApiKey>, Error> {
+        self.read(key::owners_api_key(owner, key_id)).await
     }
 
     /// The keys of an owner, the revoked ones too.
@@ -157,12 +166,19 @@ impl Store {
         .await
     }
 
-    /// Ends a key of this owner's. `false`: the owner has no such key. A key that was revoked before stays as it was.
+    /// Ends a key of this owner's; `audit` tells of it. `false`: the owner has no such key. A key that was revoked before stays
+    /// as it was, and nothing is told.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn revoke_api_key(&self, owner: &Subject, key_id: &str, now: Timestamp) -> Result<bool, Error> {
-        let Some(api_key) = self.read::<ApiKey>(key::owners_api_key(owner, key_id)).await? else {
+    pub async fn revoke_api_key(
+        &self,
+        owner: &Subject,
+        key_id: &str,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<bool, Error> {
+        let Some(api_key) = self.api_key_of(owner, key_id).await? else {
             return Ok(false);
         };
         if api_key.revoked_at.is_some() {
@@ -181,6 +197,8 @@ impl Store {
             .transact_items(self.mark_revoked(key::api_key(&api_key.digest), now)?)
             .transact_items(self.mark_revoked(key::owners_api_key(owner, key_id), now)?)
             .transact_items(TransactWriteItem::builder().update(count).build())
+            .transact_items(self.audit_write(audit)?)
+            .client_request_token(&audit.audit_id)
             .send()
             .await;
         match outcome {

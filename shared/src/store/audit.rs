@@ -127,7 +127,6 @@ impl AuditEntry {
 impl Store {
     /// The entry's write, for the transaction that makes the change: there is no change without its entry, and no entry
     /// without its change.
-    #[allow(dead_code, reason = "the aggregates that use it come next")]
     pub(super) fn audit_write(&self, entry: &AuditEntry) -> Result<TransactWriteItem, Error> {
         self.put_new(entry.to_item()?)
     }

@@ -1,12 +1,10 @@
 //! Service accounts: programs that get access tokens with a client id and a secret.
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cursor, List, Page, Store, item, key, unavailable};
+use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
 use crate::principal::Team;
 use crate::scope::Scopes;
@@ -62,13 +60,30 @@ impl ServiceClient {
 }
 
 impl Store {
-    /// Makes a service account. `false`: its id is taken.
+    /// Makes a service account; `audit` tells of it. `false`: its id is taken.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn create_client(&self, client: &ServiceClient) -> Result<bool, Error> {
-        self.insert(item(key::client(&client.client_id), VERSION, client)?)
-            .await
+    pub async fn create_client(&self, client: &ServiceClient, audit: &AuditEntry) -> Result<bool, Error> {
+        let put = self.put_new(item(key::client(&client.client_id), VERSION, client)?)?;
+        self.change_client(put, audit).await
+    }
+
+    /// Makes a change of one item together with its audit entry. `false`: the item's condition does not hold.
+    async fn change_client(&self, change: TransactWriteItem, audit: &AuditEntry) -> Result<bool, Error> {
+        let outcome = self
+            .client
+            .transact_write_items()
+            .transact_items(change)
+            .transact_items(self.audit_write(audit)?)
+            .client_request_token(&audit.audit_id)
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(true),
+            Err(error) if condition_failed(&error, 0) => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
     /// The service account with this id.
@@ -95,29 +110,21 @@ impl Store {
         .await
     }
 
-    /// Ends a service account. `false`: there is none with this id.
+    /// Ends a service account; `audit` tells of it. `false`: there is none with this id. One that was ended before stays as it
+    /// was, and nothing is told.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn revoke_client(&self, client_id: &str, now: Timestamp) -> Result<bool, Error> {
-        let outcome = self
-            .client
-            .update_item()
+    pub async fn revoke_client(&self, client_id: &str, now: Timestamp, audit: &AuditEntry) -> Result<bool, Error> {
+        let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key::client(client_id).into_item()))
-            .update_expression("SET revoked_at = if_not_exists(revoked_at, :now)")
-            .condition_expression("attribute_exists(pk)")
+            .update_expression("SET revoked_at = :now")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(revoked_at)")
             .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(error))
-                if matches!(error.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(unavailable(error)),
-        }
+            .build()
+            .map_err(Error::internal)?;
+        let change = TransactWriteItem::builder().update(update).build();
+        Ok(self.change_client(change, audit).await? || self.client(client_id).await?.is_some())
     }
 }

@@ -15,6 +15,8 @@
 //! | alert that is to go out | `ALERTS` | `<event id>` |
 //! | file | `FILES#<subject>` | `<file id>` |
 //! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
+//! | which revision of the price book counts | `PRICES` | `HEAD` |
+//! | a revision of the price book | `PRICES` | `R#<revision, 10 digits>` |
 //!
 //! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
 
@@ -36,6 +38,8 @@ pub(super) const PARTITION: &str = "pk";
 pub(super) const SORT: &str = "sk";
 /// The attribute of usage rows that the index `by_day` is made of: the day of the call, in UTC.
 pub(super) const DAY: &str = "day";
+/// The index of usage rows by [`DAY`], sorted as in their own partitions.
+pub(super) const BY_DAY: &str = "by_day";
 /// What the sort keys of an owner's API keys begin with.
 pub(super) const KEY_PREFIX: &str = "KEY#";
 
@@ -84,8 +88,15 @@ pub(super) fn client(client_id: &str) -> Key {
     Key::new(CLIENTS, client_id)
 }
 
+const USAGE_PREFIX: &str = "USAGE#";
+
 pub(super) fn usage(subject: &Subject) -> String {
-    format!("USAGE#{subject}")
+    format!("{USAGE_PREFIX}{subject}")
+}
+
+/// Whose rows a partition of usage rows holds.
+pub(super) fn subject_of_usage(partition: &str) -> Option<Subject> {
+    partition.strip_prefix(USAGE_PREFIX)?.parse().ok()
 }
 
 pub(super) fn usage_row(subject: &Subject, started_at: Timestamp, request_id: &str) -> Key {
@@ -162,4 +173,14 @@ pub(super) fn audit_entry(time: Timestamp, audit_id: &str) -> Key {
     // RFC 3339 begins with year and month.
     let month: String = time.chars().take(7).collect();
     Key::new(&audit(&month), &format!("{time}#{audit_id}"))
+}
+
+const PRICES: &str = "PRICES";
+
+pub(super) fn price_head() -> Key {
+    Key::new(PRICES, "HEAD")
+}
+
+pub(super) fn price_revision(revision: u64) -> Key {
+    Key::new(PRICES, &format!("R#{revision:010}"))
 }

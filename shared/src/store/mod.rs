@@ -5,6 +5,7 @@ mod alerts;
 mod api_keys;
 mod audit;
 mod batch;
+mod budget_changes;
 mod budgets;
 mod calls;
 mod clients;
@@ -12,10 +13,13 @@ mod concurrent;
 mod days;
 mod files;
 mod key;
+mod prices;
+mod rollup_lists;
 mod rollups;
 mod sweep;
 mod upkeep;
 mod usage;
+mod usage_lists;
 
 use std::collections::HashMap;
 
@@ -34,17 +38,24 @@ use crate::error::Error;
 pub use alerts::PendingAlert;
 pub use api_keys::{ApiKey, KeyCreation};
 pub use audit::AuditEntry;
+pub use budget_changes::{BudgetChange, BudgetWrite};
 pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
 pub use days::DayPlace;
 pub use files::StoredFile;
+pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
+pub use rollup_lists::{RollupIds, RollupList};
 pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use upkeep::Claim;
 pub use usage::{Recorded, UsageRow};
+pub use usage_lists::UsageWanted;
 
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;
+
+/// The longest place, in bytes: two starts, two subjects and a model.
+const MAX_PLACE: usize = 512;
 
 /// The table and its client.
 #[derive(Clone, Debug)]
@@ -63,7 +74,8 @@ pub struct Page<T> {
 }
 
 /// A place in a list. It is opaque to callers. It holds a sort key alone: the partition always comes from the caller's
-/// identity, so a forged cursor shows nothing of another's.
+/// identity, so a forged cursor shows nothing of another's. (In a list of everybody's rows it names the owner too, since that
+/// list is for those who may see everybody's.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(String);
 
@@ -80,8 +92,39 @@ impl Cursor {
     pub fn decode(text: &str) -> Result<Self, Error> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| Self::wrong())?;
         let key = String::from_utf8(bytes).map_err(|_| Self::wrong())?;
-        let fits = (1..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = (1..=MAX_PLACE).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
         if fits { Ok(Self(key)) } else { Err(Self::wrong()) }
+    }
+
+    /// A place in a list that is not the table's own order.
+    pub fn at(place: String) -> Self {
+        Self(place)
+    }
+
+    /// What [`Cursor::at`] was given.
+    pub fn place(&self) -> &str {
+        &self.0
+    }
+
+    /// The text for the caller, good for this listing alone. `listing` names the list and all its filters.
+    pub fn encode_for(&self, listing: &str) -> String {
+        format!("{}{}", Self::tag(listing), self.encode())
+    }
+
+    /// Reads what [`Cursor::encode_for`] wrote for the same listing.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::InvalidRequest`] for anything else.
+    pub fn decode_for(text: &str, listing: &str) -> Result<Self, Error> {
+        let place = text.strip_prefix(&Self::tag(listing)).ok_or_else(Self::wrong)?;
+        Self::decode(place)
+    }
+
+    /// 48 bits of a digest of the listing: enough to tell mistakes, and nothing rests on more, since whose rows are listed never
+    /// comes from a cursor.
+    fn tag(listing: &str) -> String {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, listing.as_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(digest.as_ref().get(..6).unwrap_or_default())
     }
 
     fn wrong() -> Error {
@@ -251,6 +294,17 @@ fn condition_failed<R>(error: &SdkError<TransactWriteItemsError, R>, index: usiz
         .is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
+/// Whether the transaction was cancelled because another one was changing the same item at that moment.
+fn was_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return false;
+    };
+    let reasons = cancelled.cancellation_reasons().iter();
+    reasons
+        .filter_map(|reason| reason.code())
+        .any(|code| code == "TransactionConflict")
+}
+
 fn unavailable<E, R>(error: SdkError<E, R>) -> Error
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -276,6 +330,17 @@ mod tests {
             &BASE64_URL_SAFE_NO_PAD.encode([0xff]),
         ] {
             assert!(Cursor::decode(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    /// A-14
+    #[test]
+    fn a_cursor_of_one_listing_is_none_of_another() {
+        let cursor = Cursor("2026-01-01T00:00:00.000Z#r".into());
+        let text = cursor.encode_for("records of a");
+        assert_eq!(Cursor::decode_for(&text, "records of a").unwrap(), cursor);
+        for bad in [text.as_str(), "", "\u{e9}", &cursor.encode()] {
+            assert!(Cursor::decode_for(bad, "records of b").is_err(), "{bad:?}");
         }
     }
 }

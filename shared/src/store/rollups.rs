@@ -196,7 +196,7 @@ fn numbers(totals: &Totals) -> [String; 9] {
 }
 
 /// Reads an item. A cost has up to 38 digits, which no integer of `serde_dynamo` holds, so all numbers are read as digits.
-fn rollup(dimension: Dimension, period: Period, item: &Item) -> Result<Rollup, Error> {
+pub(super) fn rollup(dimension: Dimension, period: Period, item: &Item) -> Result<Rollup, Error> {
     let place = super::sort_key(item)?;
     let (start, id) = place
         .split_once('#')

@@ -8,13 +8,14 @@ use crate::error::Kind;
 
 /// What a caller of the Bedrock routes may say to Bedrock by header. Everything else stays behind, credentials and
 /// cookies first of all.
-pub const FORWARDED: [HeaderName; 6] = [
+pub const FORWARDED: [HeaderName; 7] = [
     http::header::CONTENT_TYPE,
     http::header::ACCEPT,
     HeaderName::from_static("x-amzn-bedrock-accept"),
     HeaderName::from_static("x-amzn-bedrock-trace"),
     HeaderName::from_static("x-amzn-bedrock-guardrailidentifier"),
     HeaderName::from_static("x-amzn-bedrock-guardrailversion"),
+    SERVICE_TIER,
 ];
 
 /// Metadata of a call, which Bedrock writes into its invocation log: a JSON object of strings.
@@ -23,11 +24,11 @@ pub const REQUEST_METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock
 /// The member of a call's metadata that holds our request's id.
 pub const REQUEST_ID_METADATA: &str = "tollgate_request_id";
 
-/// What changes the price of a call: refused until it is priced.
-pub const PRICED_BY_HEADER: [HeaderName; 2] = [
-    HeaderName::from_static("x-amzn-bedrock-service-tier"),
-    HeaderName::from_static("x-amzn-bedrock-performanceconfig-latency"),
-];
+/// How urgently Bedrock serves a call, which sets its price; Bedrock's answer repeats it.
+pub const SERVICE_TIER: HeaderName = HeaderName::from_static("x-amzn-bedrock-service-tier");
+
+/// A latency mode, which changes the price.
+pub const PERFORMANCE_LATENCY: HeaderName = HeaderName::from_static("x-amzn-bedrock-performanceconfig-latency");
 
 /// Whether a header of Bedrock's answer is for the caller.
 pub fn is_returned(name: &HeaderName) -> bool {

@@ -183,16 +183,24 @@ fn body(error: &Error, dialect: Dialect, status: StatusCode, code: &str, request
         Dialect::Anthropic => anthropic_body(code, message, request_id),
         Dialect::Bedrock => json!({"message": message}).to_string(),
         Dialect::OAuth => json!({"error": code, "error_description": message}).to_string(),
-        Dialect::Problem => json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or("Error"),
-            "status": status.as_u16(),
-            "code": code,
-            "detail": message,
-            "request_id": request_id,
-        })
-        .to_string(),
+        Dialect::Problem => problem_body(error, status, code, request_id),
     }
+}
+
+/// RFC 9457, with the members `code`, `request_id` and, where a body has wrong lines, `errors`.
+fn problem_body(error: &Error, status: StatusCode, code: &str, request_id: &str) -> String {
+    let mut problem = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "code": code,
+        "detail": &*error.message,
+        "request_id": request_id,
+    });
+    if !error.lines.is_empty() {
+        problem["errors"] = json!(error.lines);
+    }
+    problem.to_string()
 }
 
 /// `{"type":"error",…}`, as an answer's body and as the data of an `error` event.

@@ -129,18 +129,24 @@ struct Matrix {
     mark: String,
     owner: String,
     cases: Vec<Case>,
-    /// For each scope a key that allows it alone, and one that allows all but it.
+    /// For each scope a key that allows it alone, and one that allows all but it and those that allow the same and more.
     keys: BTreeMap<&'static str, (String, String)>,
 }
 
-const SCOPES: [&str; 5] = ["models:invoke", "usage:read", "files", "keys", "admin"];
+const SCOPES: [&str; 6] = ["models:invoke", "usage:read", "files", "keys", "team:admin", "admin"];
+
+/// Whether a route that asks for `scope` is open by `other` too: who sees a team's usage, or everybody's, needs no right to their
+/// own.
+fn opens(scope: &str, other: &str) -> bool {
+    other == scope || (scope == "usage:read" && ["team:admin", "admin"].contains(&other))
+}
 
 impl Matrix {
     async fn new(stack: &Stack) -> Self {
         let (mark, owner) = (marker(), format!("user:{}", marker()));
         let mut keys = BTreeMap::new();
         for scope in SCOPES {
-            let others: Vec<&str> = SCOPES.into_iter().filter(|other| *other != scope).collect();
+            let others: Vec<&str> = SCOPES.into_iter().filter(|other| !opens(scope, other)).collect();
             let (alone, without) = (
                 stack.new_key(&owner, &[scope]).await,
                 stack.new_key(&owner, &others).await,
@@ -222,6 +228,7 @@ async fn cases(stack: &Stack, mark: &str, files_key: &str) -> Vec<Case> {
     let mut cases = model_cases(mark);
     cases.extend(file_cases(&upload(stack, files_key).await));
     cases.extend(admin_cases(stack).await);
+    cases.extend(price_cases());
     cases.extend(token_cases(stack).await);
     cases
 }
@@ -230,7 +237,7 @@ fn case(method: &'static str, route: &'static str, id: &str, scope: Option<&'sta
     Case {
         method,
         route,
-        path: route.replace("{id}", id),
+        path: route.replace("{scope}", "team").replace("{id}", id),
         content_type: "application/json",
         body: String::new(),
         scope,
@@ -296,6 +303,11 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
     vec![
         case("GET", "/api/usage/records", "", Some("usage:read"), 200),
         Case {
+            path: "/api/usage/summary?period=day&group=user".to_owned(),
+            ..case("GET", "/api/usage/summary", "", Some("usage:read"), 200)
+        },
+        case("GET", "/api/budgets", "", Some("usage:read"), 200),
+        Case {
             body: named.clone(),
             ..case("POST", "/api/keys", "", keys, 201)
         },
@@ -308,7 +320,40 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         },
         case("GET", "/api/admin/clients", "", admin, 200),
         case("DELETE", "/api/admin/clients/{id}", &client_id, admin, 204),
+        case("GET", "/api/admin/audit", "", admin, 200),
+        case("GET", "/api/admin/budgets", "", admin, 200),
+        // In this order: what is put can be read, and what is taken away no more.
+        Case {
+            body: json!({"limits": [{"unit": "requests", "window": "day", "limit": 1}]}).to_string(),
+            ..case("PUT", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 200)
+        },
+        case("GET", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 200),
+        case("GET", "/api/admin/budgets/{scope}/{id}/state", "matrix", admin, 200),
+        case("DELETE", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 204),
         case("GET", "/health", "", None, 200),
+    ]
+}
+
+/// Of a model that nothing else asks for; all of it is taken away in the end.
+fn price_cases() -> Vec<Case> {
+    let (admin, model) = (Some("admin"), "us.matrix.model-v1:0");
+    let five = json!({"input": 1, "output": 2, "cache_read": 3, "cache_write_5m": 4, "cache_write_1h": 5});
+    let mut delete = case("DELETE", "/api/admin/prices/{id}", model, admin, 200);
+    delete.path.push_str("?effective_from=2026-12-01T00:00:00Z");
+    vec![
+        Case {
+            body: json!({"effective_from": "2026-12-01T00:00:00Z", "rates": five}).to_string(),
+            ..case("PUT", "/api/admin/prices/{id}", model, admin, 200)
+        },
+        case("GET", "/api/admin/prices/{id}", model, admin, 200),
+        case("GET", "/api/admin/prices", "", admin, 200),
+        case("GET", "/api/admin/prices.csv", "", admin, 200),
+        // There is nothing in it; whoever may not ask does not learn that.
+        Case {
+            content_type: "text/csv",
+            ..case("PUT", "/api/admin/prices.csv", "", admin, 400)
+        },
+        delete,
     ]
 }
 

@@ -107,7 +107,12 @@ async fn no_bad_query_gets_a_500_or_a_record(stack: &Stack) {
         "unknown=1",
         "limit[]=1",
         "principal=user:admin",
-        "user=user:admin",
+        "user=admin",
+        "user=",
+        "team=a%20b",
+        "from=yesterday",
+        "success=maybe",
+        "format=xml",
         "cursor=..%2f..",
         "cursor=%ff",
         "limit=%ff",
@@ -117,7 +122,15 @@ async fn no_bad_query_gets_a_500_or_a_record(stack: &Stack) {
         "cursor=YQBi",
     ];
     let long = format!("cursor={}", "A".repeat(4_000));
-    let lists = ["/api/usage/records", "/api/keys", "/api/admin/clients", "/api/v1/files"];
+    let lists = [
+        "/api/usage/records",
+        "/api/usage/summary",
+        "/api/keys",
+        "/api/admin/clients",
+        "/api/admin/audit",
+        "/api/admin/budgets",
+        "/api/v1/files",
+    ];
     let mut faults = Vec::new();
     for path in lists {
         for query in queries.into_iter().chain([long.as_str()]) {
@@ -127,9 +140,18 @@ async fn no_bad_query_gets_a_500_or_a_record(stack: &Stack) {
             }
         }
     }
-    // A place that is none in this list. (In the others any text is a place.)
-    let answer = user.caller.get("/api/keys?cursor=e30").await;
-    assert_eq!(answer.status, 400, "{answer:?}");
+    // A place that is none in these lists. (In the others any text is a place.)
+    for path in [
+        "/api/keys",
+        "/api/usage/records",
+        "/api/admin/audit",
+        "/api/admin/budgets",
+    ]
+    .map(|it| format!("{it}?cursor=e30"))
+    {
+        let answer = user.caller.get(&path).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+    }
     for query in [
         "check=",
         "check=x",

@@ -182,7 +182,8 @@ async fn expired(stack: &Stack, owner: &str) -> String {
         hours_ago(2),
         Some(hours_ago(1)),
     );
-    store(stack).create_api_key(&key, 25).await.unwrap();
+    let audit = tests::fixtures::told("key.create", &key.key_id);
+    store(stack).create_api_key(&key, 25, &audit).await.unwrap();
     secret.expose().to_owned()
 }
 

@@ -159,7 +159,7 @@ fn picodollars(usage: &Usage) -> u128 {
         .as_array()
         .unwrap()
         .iter()
-        .find(|price| price["model"] == MODEL)
+        .find(|price| price["model"] == MODEL && price["tier"] == "default")
         .unwrap()
         .clone();
     let rate = |field: &str| u128::from(price[field].as_u64().unwrap());

@@ -11,7 +11,7 @@ use super::*;
 
 const ROWS: u64 = 100_000;
 
-fn number(value: impl ToString) -> AttributeValue {
+fn number(value: u128) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 

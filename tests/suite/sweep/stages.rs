@@ -64,6 +64,12 @@ async fn a_call_whose_function_died_at_any_stage_ends_right_and_stays_so() {
         let backing = Backing::start().await;
         let (store, functions) = (backing.store(), Functions::new(&backing));
         plant_limits(&backing).await;
+        // Another call was there before: what is not held is not told by a state that is not there.
+        let other = call("other");
+        hold(&store, &other, 3).await;
+        for budget in other.budgets() {
+            store.release_hold(&budget, &other.request_id).await.unwrap();
+        }
         let call = call("dead");
         live(&store, &call, stage).await;
         let report = sweep(&functions, later()).await;

@@ -322,3 +322,33 @@ async fn a_sum_of_38_digits_is_written_and_read_to_the_last() {
     assert!(total > u128::from(u64::MAX));
     assert_eq!(page.items[0].totals.cost.as_u128(), total);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_opens_only_while_none_is_open_and_none_was_opened_since_its_rows_were_read() {
+    let backing = Backing::start().await;
+    let store = backing.store();
+    let keys = |id: &str| [gateway::store::CallKey::of(&call(id))];
+    assert!(store.open_batch(0, &keys("a")).await.unwrap());
+    assert!(
+        store.open_batch(0, &keys("a")).await.unwrap(),
+        "a repetition after a lost answer"
+    );
+    assert!(
+        !store.open_batch(0, &keys("b")).await.unwrap(),
+        "another's of the same number"
+    );
+    assert!(!store.open_batch(1, &keys("b")).await.unwrap(), "while one is open");
+    store.close_batch(1).await.unwrap();
+    assert!(
+        !store.open_batch(0, &keys("b")).await.unwrap(),
+        "rows were read too early"
+    );
+    assert!(store.open_batch(1, &keys("b")).await.unwrap());
+    store.close_batch(1).await.unwrap();
+    let head = store.sweep_head().await.unwrap();
+    assert_eq!(
+        (head.seq, head.batch.as_deref()),
+        (2, Some(&keys("b")[..])),
+        "a late closing"
+    );
+}

@@ -76,7 +76,8 @@ impl Functions {
     /// Hands an event to a function and reads its answer to the end.
     pub async fn call(&self, function: &str, event: &Value) -> Answer {
         match function {
-            "authorizer" => Answer::Authorizer(self.authorize(event).await),
+            "authorizer" => Answer::Direct(self.authorize(event).await),
+            "sweep" => Answer::Direct(told(self.sweep(event).await)),
             "token" => whole(&self.token, event).await,
             "upload" => whole(&self.upload, event).await,
             "admin" => whole(&self.admin, event).await,
@@ -107,10 +108,18 @@ impl Functions {
 
     async fn authorize(&self, event: &Value) -> Value {
         let request: AuthorizerRequest = serde_json::from_value(event.clone()).unwrap();
-        match self.authorizer.authorize(&request).await {
-            Ok(policy) => policy,
-            Err(closed) => serde_json::to_value(Diagnostic::from(lambda_runtime::Error::from(closed))).unwrap(),
-        }
+        told(self.authorizer.authorize(&request).await)
+    }
+}
+
+/// What the runtime tells of an outcome.
+fn told<E>(outcome: Result<Value, E>) -> Value
+where
+    lambda_runtime::Error: From<E>,
+{
+    match outcome {
+        Ok(value) => value,
+        Err(error) => serde_json::to_value(Diagnostic::from(lambda_runtime::Error::from(error))).unwrap(),
     }
 }
 

@@ -154,7 +154,9 @@ async fn after_the_sweep_the_rows_of_killed_functions_equal_bedrocks_bill() {
         replaced(&stack, &killed).await;
     }
     let bills = stack.mock().all_bills().await;
-    assert!(bills.len() > 200, "{} streams reached Bedrock", bills.len());
+    // Those that stood at frames had all reached it; of the others it hangs on the time.
+    let held = usize::try_from(STREAMS_AT_ONCE * WAVES / 2).unwrap();
+    assert!(bills.len() >= held, "{} streams reached Bedrock", bills.len());
     let before = user.rows().await.len();
     assert!(before < bills.len(), "somebody was killed");
     stack.mock().flush_log().await;

@@ -44,6 +44,9 @@ struct Up {
     /// Invokes scheduled functions this often, whatever the template says; 0 never does.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     schedule_seconds: Option<u64>,
+    /// Takes the template's parameter `Login` (identity providers and clients) from this file of JSON.
+    #[arg(long, value_name = "PATH")]
+    login: Option<PathBuf>,
     /// Writes no invocation log of the mock's calls, as if the account had none.
     #[arg(long)]
     no_invocation_log: bool,
@@ -142,6 +145,7 @@ fn options(up: Up) -> Result<Options> {
         authorizer_ttl_seconds: up.authorizer_ttl,
         schedule_seconds: up.schedule_seconds,
         invocation_log: !up.no_invocation_log,
+        login: up.login.map(std::fs::read_to_string).transpose()?,
         data: up.data,
         tls: up.tls,
         bedrock: up.bedrock,

@@ -21,7 +21,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Starts everything that template.yaml describes, on the loopback interface, and runs until SIGTERM or SIGINT.
-    Up(Up),
+    Up(Box<Up>),
     /// Becomes a function's process that dies with its parent. For this program itself.
     #[command(hide = true)]
     RunFunction { parent: u32, program: PathBuf },
@@ -79,7 +79,7 @@ struct Up {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::RunFunction { parent, program } => Err(lambda::run_function(parent, &program).into()),
-        Command::Up(up) => run(up),
+        Command::Up(up) => run(*up),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,5 +16,7 @@ mod passing_through;
 mod prices;
 mod store;
 mod streaming;
+mod summary_api;
+mod sweep;
 mod unreliable;
 mod usage_api;

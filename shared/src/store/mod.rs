@@ -1,6 +1,7 @@
 //! The table. Every key string is made in `key`, a file per aggregate holds its items and what can be done to them, and
 //! a condition that fails is an outcome, not an error. No request's path scans.
 
+mod alerts;
 mod api_keys;
 mod audit;
 mod batch;
@@ -10,14 +11,17 @@ mod calls;
 mod clients;
 mod codes;
 mod concurrent;
+mod days;
 mod devices;
 mod files;
 mod key;
 mod logins;
 mod prices;
+mod rollup_lists;
 mod rollups;
 mod sessions;
 mod sweep;
+mod upkeep;
 mod usage;
 mod usage_lists;
 mod users;
@@ -36,6 +40,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
+pub use alerts::PendingAlert;
 pub use api_keys::{ApiKey, KeyCreation};
 pub use audit::AuditEntry;
 pub use budget_changes::{BudgetChange, BudgetWrite};
@@ -43,12 +48,15 @@ pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
 pub use codes::{AuthorizationCode, CodeState, Redemption};
+pub use days::DayPlace;
 pub use devices::{DeviceGrant, DeviceState, Poll};
 pub use files::StoredFile;
 pub use logins::{CodeRequest, Consent, Login, Purpose};
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
+pub use rollup_lists::{RollupIds, RollupList};
 pub use sessions::{Rotation, Session, SessionState};
 pub use sweep::{CallKey, SweepHead, SweptRow};
+pub use upkeep::Claim;
 pub use usage::{Recorded, UsageRow};
 pub use usage_lists::UsageWanted;
 pub use users::{Identity, User, UserStatus};
@@ -56,8 +64,8 @@ pub use users::{Identity, User, UserStatus};
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;
 
-/// The longest place, in bytes: a start, a request id and a subject.
-const MAX_PLACE: usize = 384;
+/// The longest place, in bytes: two starts, two subjects and a model.
+const MAX_PLACE: usize = 512;
 
 /// The table and its client.
 #[derive(Clone, Debug)]

@@ -32,9 +32,18 @@ impl Github {
         };
         let router = Router::new()
             .route("/login/oauth/access_token", post(token))
-            .route("/user", get(async |it, headers| told(it, headers, "user")))
-            .route("/user/emails", get(async |it, headers| told(it, headers, "emails")))
-            .route("/user/orgs", get(async |it, headers| told(it, headers, "orgs")))
+            .route(
+                "/user",
+                get(async |State(it): State<Self>, headers: HeaderMap| told(&it, &headers, "user")),
+            )
+            .route(
+                "/user/emails",
+                get(async |State(it): State<Self>, headers: HeaderMap| told(&it, &headers, "emails")),
+            )
+            .route(
+                "/user/orgs",
+                get(async |State(it): State<Self>, headers: HeaderMap| told(&it, &headers, "orgs")),
+            )
             .with_state(github.clone());
         serve(listener, router).await;
         github
@@ -69,7 +78,7 @@ async fn token(State(it): State<Github>, body: String) -> Json<Value> {
     Json(json!({"access_token": token, "scope": "read:user,user:email", "token_type": "bearer"}))
 }
 
-fn told(State(it): State<Github>, headers: HeaderMap, member: &str) -> (StatusCode, Json<Value>) {
+fn told(it: &Github, headers: &HeaderMap, member: &str) -> (StatusCode, Json<Value>) {
     let bearer = headers["authorization"].to_str().unwrap();
     let code = bearer.strip_prefix(&format!("Bearer {GITHUB_TOKEN}")).unwrap();
     let codes = it.codes.lock().unwrap();

@@ -29,6 +29,8 @@ mod credentials;
 mod faults;
 mod files;
 mod keys;
+mod killed;
+mod login;
 mod metering;
 mod models;
 mod restart;

@@ -144,8 +144,8 @@ impl Desk {
             "headers": {"Authorization": format!("Bearer {credential}")},
         });
         match self.functions.call("authorizer", &event).await {
-            tests::answer::Answer::Authorizer(value) if value["context"].is_object() => Some(value["context"].clone()),
-            tests::answer::Answer::Authorizer(value) => {
+            tests::answer::Answer::Direct(value) if value["context"].is_object() => Some(value["context"].clone()),
+            tests::answer::Answer::Direct(value) => {
                 assert_eq!(value["errorMessage"], "Unauthorized", "{value}");
                 None
             }

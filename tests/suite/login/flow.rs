@@ -210,10 +210,8 @@ async fn consent_is_asked_for_given_once_and_can_be_denied() {
         desk.begin("idp", &[]).await,
     );
     let shown = desk.back(&sent, &desk.claims("ada")).await;
-    let form = [
-        ("ticket", &*ticket(&String::from_utf8(shown.body.to_vec()).unwrap())),
-        ("decision", "allow"),
-    ];
+    let html = String::from_utf8(shown.body.to_vec()).unwrap();
+    let form = [("ticket", &*ticket(&html)), ("decision", "allow")];
     assert_eq!(desk.post("/oauth/consent", &other.cookie, &form).await.status, 400);
 }
 

@@ -9,6 +9,9 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
+// Nobody reads standard output after the issuer.
+console.info = console.error;
+
 const [modules, clientId, clientSecret, redirectUri] = process.argv.slice(2);
 const path = createRequire(`${modules}/package.json`).resolve('oidc-provider');
 const { default: Provider } = await import(pathToFileURL(path).href);

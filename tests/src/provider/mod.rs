@@ -1,10 +1,12 @@
 //! Identity providers on loopback. They check what the gateway sends as real ones do, and answer what a test wants.
 
+mod certified;
 mod github;
 mod oidc;
 
 use tokio::net::TcpListener;
 
+pub use certified::Certified;
 pub use github::{GITHUB_TOKEN, Github};
 pub use oidc::Oidc;
 

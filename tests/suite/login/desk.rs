@@ -13,7 +13,7 @@ use tests::provider::{CLIENT_ID, CLIENT_SECRET, Github, Oidc, parameter};
 pub(super) const APP_URI: &str = "https://app.example/cb";
 /// 43 characters, as few as there may be.
 pub(super) const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
-const SECRET: &str = "tollgate/login/provider";
+pub(super) const SECRET: &str = "tollgate/login/provider";
 
 pub(super) struct Desk {
     pub(super) backing: Backing,

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
+use serde_json::Value;
 
 use super::{CLIENT_ID, CLIENT_SECRET};
 use crate::backing::root;
@@ -96,6 +97,29 @@ impl Certified {
             request = post.body(body.query().unwrap().to_owned());
         }
     }
+}
+
+/// What `openid-client` was given by the gateway (`tests/idp/client.js`).
+///
+/// # Panics
+/// With what it said, if it was not content.
+pub fn certified_client(gateway: &str, client_id: &str, redirect_uri: &str) -> Value {
+    let output = Command::new("node")
+        .arg(root().join("tests/idp/client.js"))
+        .arg(root().join(".tools/idp"))
+        .args([gateway, client_id, redirect_uri])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A port that was free a moment ago: the provider is told the gateway's before the gateway is there.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Drop for Certified {

@@ -3,23 +3,30 @@
 use gateway::store::UserStatus;
 use serde_json::{Value, json};
 use tests::local::{Answer, Caller, Route, Stack, make_secret, marker, store, table_text};
-use tests::provider::{CLIENT_ID, CLIENT_SECRET, Oidc, parameter};
+use tests::provider::{CLIENT_ID, CLIENT_SECRET, Certified, Oidc, certified_client, free_port, parameter};
 
 const URI: &str = "http://127.0.0.1:7/cb";
 const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
 const SECRET: &str = "tollgate/login/idp";
 
 async fn stack(oidc: &Oidc) -> Stack {
+    let stack = configured(&oidc.url, "implied", &[]).await;
+    make_secret(&stack, SECRET, CLIENT_SECRET).await;
+    stack
+}
+
+/// A stack with one client and one provider.
+async fn configured(issuer: &str, consent: &str, more: &[&str]) -> Stack {
     let file = tempfile::NamedTempFile::new().unwrap();
     let configured = json!({
-        "clients": [{"client_id": "app", "name": "App", "redirect_uris": ["http://127.0.0.1/cb"], "consent": "implied"}],
-        "providers": [{"id": "idp", "kind": "oidc", "client_id": CLIENT_ID, "secret": SECRET, "issuer": oidc.url,
+        "clients": [{"client_id": "app", "name": "App", "redirect_uris": ["http://127.0.0.1/cb"], "consent": consent}],
+        "providers": [{"id": "idp", "kind": "oidc", "client_id": CLIENT_ID, "secret": SECRET, "issuer": issuer,
                        "rules": {"everyone": {"roles": ["user"], "team": "e2e"}}}],
     });
     std::fs::write(file.path(), configured.to_string()).unwrap();
-    let stack = Stack::start(&["--login", file.path().to_str().unwrap(), "--environments", "2"]).await;
-    make_secret(&stack, SECRET, CLIENT_SECRET).await;
-    stack
+    let mut arguments = vec!["--login", file.path().to_str().unwrap(), "--environments", "2"];
+    arguments.extend(more);
+    Stack::start(&arguments).await
 }
 
 fn query(pairs: &[(&str, &str)]) -> String {
@@ -123,4 +130,29 @@ async fn a_person_signs_in_calls_a_model_and_is_out_at_once_after_logout_or_susp
     ] {
         assert!(!texts.iter().any(|text| text.contains(secret)), "{}…", &secret[..8]);
     }
+}
+
+/// a client that is not ours finds everything by discovery, signs a person in at a provider that is not ours, by way of the
+/// consent page, refreshes, and connects a device (RFC 8628).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certified_client_signs_in_refreshes_and_connects_a_device() {
+    let port = free_port().to_string();
+    let certified = Certified::start(&format!("http://127.0.0.1:{port}/auth/callback/idp"));
+    let stack = configured(&certified.url, "ask", &["--port", &port]).await;
+    make_secret(&stack, SECRET, CLIENT_SECRET).await;
+    let (gateway, uri) = (stack.ready().gateway.clone(), "http://127.0.0.1:7/cb");
+    let given = tokio::task::spawn_blocking(move || certified_client(&gateway, "app", uri));
+    let given = given.await.unwrap();
+    assert!(
+        given["done"].as_str().unwrap().contains("Go back to your device."),
+        "{given}"
+    );
+    let mut subjects = Vec::new();
+    for grant in ["first", "second", "third"] {
+        let person = stack.bearer(given[grant]["access_token"].as_str().unwrap());
+        let me = person.get("/auth/me").await.json();
+        subjects.push(me["subject"].as_str().unwrap().to_owned());
+    }
+    subjects.dedup();
+    assert_eq!(subjects.len(), 1, "one person came three times: {subjects:?}");
 }

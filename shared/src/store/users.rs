@@ -4,12 +4,11 @@
 //! once make one person.
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, condition_failed, item, key, unavailable};
+use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
 use crate::principal::{Subject, Team};
 use crate::role::{Role, scopes_of};
@@ -172,30 +171,50 @@ impl Store {
         }
     }
 
-    /// Suspends a person, or lets them in again. `false`: there is no such person.
+    /// All people, in the order of their ids.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn set_user_status(&self, user_id: &str, status: UserStatus) -> Result<bool, Error> {
-        let status = serde_dynamo::to_attribute_value(status).map_err(Error::internal)?;
-        let outcome = self
-            .client
-            .update_item()
+    pub async fn users(&self, limit: usize, after: Option<&Cursor>) -> Result<Page<User>, Error> {
+        self.list(List {
+            partition: key::USERS.to_owned(),
+            prefix: None,
+            newest_first: false,
+            limit,
+            after,
+        })
+        .await
+    }
+
+    /// Suspends a person, or lets them in again; `audit` tells of it. `false`: there is no such person. One who was so before stays so,
+    /// and nothing is told.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn set_user_status(&self, user_id: &str, status: UserStatus, audit: &AuditEntry) -> Result<bool, Error> {
+        let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key::user(user_id).into_item()))
             .update_expression("SET #status = :status")
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression("attribute_exists(pk) AND #status <> :status")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", status)
+            .expression_attribute_values(
+                ":status",
+                serde_dynamo::to_attribute_value(status).map_err(Error::internal)?,
+            )
+            .build()
+            .map_err(Error::internal)?;
+        let outcome = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(update).build())
+            .transact_items(self.audit_write(audit)?)
+            .client_request_token(&audit.audit_id)
             .send()
             .await;
         match outcome {
             Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(error))
-                if matches!(error.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
-            {
-                Ok(false)
-            }
+            Err(error) if condition_failed(&error, 0) => Ok(self.user(user_id).await?.is_some()),
             Err(error) => Err(unavailable(error)),
         }
     }

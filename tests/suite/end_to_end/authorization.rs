@@ -328,6 +328,11 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         },
         case("GET", "/api/admin/clients", "", admin, 200),
         case("DELETE", "/api/admin/clients/{id}", &client_id, admin, 204),
+        case("GET", "/api/admin/users", "", admin, 200),
+        Case {
+            body: json!({ "status": "suspended" }).to_string(),
+            ..case("PUT", "/api/admin/users/{id}", "u_none", admin, 404)
+        },
         case("GET", "/api/admin/audit", "", admin, 200),
         case("GET", "/api/admin/budgets", "", admin, 200),
         // In this order: what is put can be read, and what is taken away no more.

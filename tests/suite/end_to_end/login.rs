@@ -1,8 +1,7 @@
 //! Sign-in from outside: a client, a browser and a provider around the whole stack.
 
-use gateway::store::UserStatus;
 use serde_json::{Value, json};
-use tests::local::{Answer, Caller, Route, Stack, make_secret, marker, store, table_text};
+use tests::local::{Answer, Caller, Route, Stack, make_secret, marker, table_text};
 use tests::provider::{CLIENT_ID, CLIENT_SECRET, Certified, Oidc, certified_client, free_port, parameter};
 
 const URI: &str = "http://127.0.0.1:7/cb";
@@ -103,12 +102,13 @@ async fn a_person_signs_in_calls_a_model_and_is_out_at_once_after_logout_or_susp
     let by_key = stack.bearer(key["key"].as_str().unwrap());
     assert_eq!(by_key.get("/auth/me").await.status, 200);
     let user_id = me["subject"].as_str().unwrap().strip_prefix("user:").unwrap();
-    assert!(
-        store(&stack)
-            .set_user_status(user_id, UserStatus::Suspended)
-            .await
-            .unwrap()
-    );
+    let path = format!("/api/admin/users/{user_id}");
+    let answer = stack.admin().put(&path, &json!({"status": "suspended"})).await;
+    assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("suspended")));
+    let listed = stack.admin().get("/api/admin/users").await.json();
+    assert_eq!(listed["users"][0]["user_id"], user_id);
+    let trail = stack.admin().get("/api/admin/audit?action=user.suspend").await.json();
+    assert_eq!(trail["entries"][0]["target"], user_id, "{trail}");
     assert_eq!(person.get("/auth/me").await.status, 401);
     assert_eq!(by_key.get("/auth/me").await.status, 401, "a suspended person's key");
     let refresh = second["refresh_token"].as_str().unwrap();

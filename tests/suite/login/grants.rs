@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use gateway::store::UserStatus;
 use serde_json::json;
+use tests::fixtures::told;
 
 use super::desk::{APP_URI, Desk, VERIFIER, redemption};
 
@@ -217,7 +218,7 @@ async fn nothing_of_a_suspended_person_counts() {
     let user_id = text(&context, "sub").strip_prefix("user:").unwrap();
     assert!(
         desk.store()
-            .set_user_status(user_id, UserStatus::Suspended)
+            .set_user_status(user_id, UserStatus::Suspended, &told("user.suspend", user_id))
             .await
             .unwrap()
     );
@@ -231,7 +232,12 @@ async fn nothing_of_a_suspended_person_counts() {
         "invalid_grant"
     );
     // What ended while they were suspended stays so.
-    assert!(desk.store().set_user_status(user_id, UserStatus::Active).await.unwrap());
+    assert!(
+        desk.store()
+            .set_user_status(user_id, UserStatus::Active, &told("user.activate", user_id))
+            .await
+            .unwrap()
+    );
     assert!(desk.authorized(access).await.is_none());
     assert_eq!(desk.redeem(&desk.code("ada").await).await.status, 200);
 }

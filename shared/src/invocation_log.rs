@@ -19,9 +19,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::rollup::Period;
 use crate::usage::{Tokens, Usage, UsageReport};
-
-/// The member of a call's metadata that holds our request id.
-pub const REQUEST_ID: &str = "tollgate_request_id";
+use crate::wire::bedrock::REQUEST_ID_METADATA as REQUEST_ID;
 
 /// The largest object that is read, compressed.
 const MAX_OBJECT_BYTES: i64 = 32 * 1024 * 1024;
@@ -61,8 +59,10 @@ pub struct LoggedCall {
 pub struct Search {
     /// The calls that were found, by our request id.
     pub found: HashMap<String, LoggedCall>,
-    /// Whether all that there is was read: only then a call that was not found is not in the log.
+    /// Whether all that there is was read, and there was something: only then a call that was not found is not in the log. A log
+    /// without any record is more likely one that is not delivered where it is looked for.
     pub complete: bool,
+    records: u64,
 }
 
 impl InvocationLog {
@@ -100,6 +100,7 @@ impl InvocationLog {
         let mut at = from;
         for _ in 0..MAX_HOURS {
             if at > until || search.found.len() == wanted.len() {
+                search.complete &= search.records > 0;
                 return Ok(search);
             }
             if !go_on() {
@@ -108,7 +109,7 @@ impl InvocationLog {
             self.find_in_hour(wanted, at, &mut search).await?;
             at = Period::Hour.end(at);
         }
-        search.complete = at > until;
+        search.complete = at > until && search.complete && search.records > 0;
         Ok(search)
     }
 
@@ -124,10 +125,15 @@ impl InvocationLog {
             .map(read)
             .buffer_unordered(OBJECTS_AT_ONCE);
         while let Some(object) = objects.try_next().await? {
-            let whole = match &object {
-                Ok((_, bytes)) => records(bytes, |record| keep(record, wanted, &mut search.found)),
+            let mut known = true;
+            let read = match &object {
+                Ok((_, bytes)) => records(bytes, |record| {
+                    search.records += 1;
+                    known &= keep(record, wanted, &mut search.found);
+                }),
                 Err(_) => false,
             };
+            let whole = read && known;
             if !whole {
                 let (Ok((key, _)) | Err(key)) = object;
                 tracing::error!(key, "an object of the invocation log cannot be read");
@@ -190,17 +196,17 @@ fn records(packed: &[u8], mut each: impl FnMut(&[u8])) -> bool {
 }
 
 /// Keeps what a record says, if it is one of those that are wanted. Of two records of one call the one with more tokens counts.
-fn keep(line: &[u8], wanted: &HashSet<&str>, found: &mut HashMap<String, LoggedCall>) {
+/// `false`: it is none that is known, and may be any call's.
+fn keep(line: &[u8], wanted: &HashSet<&str>, found: &mut HashMap<String, LoggedCall>) -> bool {
     // Most records are somebody else's: those are not parsed.
     if !contains(line, REQUEST_ID.as_bytes()) {
-        return;
+        return true;
     }
     let Ok(record) = serde_json::from_slice::<Record>(line) else {
-        tracing::warn!("a record of the invocation log is no JSON that is known");
-        return;
+        return false;
     };
     let Some(id) = record.request_metadata.get(REQUEST_ID).and_then(Value::as_str) else {
-        return;
+        return true;
     };
     if wanted.contains(id) {
         let call = record.call();
@@ -209,6 +215,7 @@ fn keep(line: &[u8], wanted: &HashSet<&str>, found: &mut HashMap<String, LoggedC
             found.insert(id.to_owned(), call);
         }
     }
+    true
 }
 
 fn contains(line: &[u8], part: &[u8]) -> bool {

@@ -34,16 +34,18 @@ async fn open_stream(user: &User, route: Route, text: String) -> Option<u16> {
     reply.whole().await.ok().map(|answer| answer.status)
 }
 
-fn kill_all(stack: &Stack) {
-    for id in &stack.ready_now().functions["stream"] {
+/// Kills all processes that stream, and returns which they were.
+fn kill_all(stack: &Stack) -> Vec<u32> {
+    let all = stack.ready_now().functions["stream"].clone();
+    for id in &all {
         let pid = Pid::from_raw(i32::try_from(*id).unwrap()).unwrap();
-        // It may have ended, and another may not be there yet.
-        let _ = kill_process(pid, Signal::KILL);
+        kill_process(pid, Signal::KILL).unwrap();
     }
+    all
 }
 
 /// Streams that stand at frames which the seed chooses, and some that are done, when all processes are killed.
-async fn killed_at_frames(stack: &Stack, user: &User, seeded: &mut Seeded) {
+async fn killed_at_frames(stack: &Stack, user: &User, seeded: &mut Seeded) -> Vec<u32> {
     let hold = marker();
     let streams: Vec<_> = (0..STREAMS_AT_ONCE)
         .map(|number| {
@@ -69,14 +71,15 @@ async fn killed_at_frames(stack: &Stack, user: &User, seeded: &mut Seeded) {
             (stack.mock().waiting(&hold).await == held).then_some(())
         })
         .await;
-        kill_all(stack);
+        let killed = kill_all(stack);
         stack.mock().release(&hold).await;
+        killed
     };
-    tokio::join!(all, kill);
+    tokio::join!(all, kill).1
 }
 
 /// Streams whose processes are killed after times that the seed chooses: before, between and after the writes to the table.
-async fn killed_at_times(stack: &Stack, user: &User, seeded: &mut Seeded) {
+async fn killed_at_times(stack: &Stack, user: &User, seeded: &mut Seeded) -> Vec<u32> {
     let moment = Duration::from_millis(seeded.below(200));
     let texts: Vec<_> = (0..STREAMS_AT_ONCE)
         .map(|_| directed(&marker(), json!({"output_tokens": 8 + seeded.below(30)})))
@@ -88,14 +91,17 @@ async fn killed_at_times(stack: &Stack, user: &User, seeded: &mut Seeded) {
     );
     let kill = async {
         tokio::time::sleep(moment).await;
-        kill_all(stack);
+        kill_all(stack)
     };
-    tokio::join!(all, kill);
+    tokio::join!(all, kill).1
 }
 
-async fn serving(stack: &Stack) {
+/// Waits until others have taken the places of those that were killed.
+async fn replaced(stack: &Stack, killed: &[u32]) {
     eventually("all processes are there again", async || {
-        (stack.ready_now().functions["stream"].len() as u64 == STREAMS_AT_ONCE).then_some(())
+        let now = &stack.ready_now().functions["stream"];
+        let all = now.len() as u64 == STREAMS_AT_ONCE && now.iter().all(|id| !killed.contains(id));
+        all.then_some(())
     })
     .await;
 }
@@ -140,12 +146,12 @@ async fn after_the_sweep_the_rows_of_killed_functions_equal_bedrocks_bill() {
     assert_eq!(stack.admin().put(&budget, &limits).await.status, 200);
     let mut seeded = Seeded(11);
     for wave in 0..WAVES {
-        if wave % 2 == 0 {
-            killed_at_frames(&stack, &user, &mut seeded).await;
+        let killed = if wave % 2 == 0 {
+            killed_at_frames(&stack, &user, &mut seeded).await
         } else {
-            killed_at_times(&stack, &user, &mut seeded).await;
-        }
-        serving(&stack).await;
+            killed_at_times(&stack, &user, &mut seeded).await
+        };
+        replaced(&stack, &killed).await;
     }
     let bills = stack.mock().all_bills().await;
     assert!(bills.len() > 200, "{} streams reached Bedrock", bills.len());

@@ -20,6 +20,7 @@ const LIMIT: u128 = 1_000;
 enum Step {
     Hold(usize, u128),
     Settle(usize, u128),
+    /// As a refusal does, or the sweep for a call whose time is over.
     Release(usize),
     /// What was done last is done again, as after an answer that was lost.
     Again,

@@ -141,3 +141,14 @@ async fn a_log_that_cannot_be_read_whole_proves_nothing_unbilled() {
     let report = sweep(&blind, later()).await;
     assert_eq!((&report["waiting"], open_calls(&store).await.len()), (&json!(1), 1));
 }
+
+/// As when Bedrock delivers its log to another place: what is nowhere in an empty log may have been billed all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_without_any_record_proves_nothing_unbilled() {
+    let backing = backing().await;
+    let (store, functions) = (backing.store(), Functions::new(&backing));
+    open(&store, &call("unlogged")).await;
+    let report = sweep(&functions, later()).await;
+    assert_eq!((&report["estimated"], &report["released"]), (&json!(1), &json!(0)));
+    assert_eq!(rows(&store, USER).await[0].usage, call("unlogged").worst_usage);
+}

@@ -21,7 +21,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Starts everything that template.yaml describes, on the loopback interface, and runs until SIGTERM or SIGINT.
-    Up(Up),
+    Up(Box<Up>),
     /// Becomes a function's process that dies with its parent. For this program itself.
     #[command(hide = true)]
     RunFunction { parent: u32, program: PathBuf },
@@ -44,6 +44,9 @@ struct Up {
     /// Invokes scheduled functions this often, whatever the template says; 0 never does.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     schedule_seconds: Option<u64>,
+    /// Takes the template's parameter `Login` (identity providers and clients) from this file of JSON.
+    #[arg(long, value_name = "PATH")]
+    login: Option<PathBuf>,
     /// Writes no invocation log of the mock's calls, as if the account had none.
     #[arg(long)]
     no_invocation_log: bool,
@@ -76,7 +79,7 @@ struct Up {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::RunFunction { parent, program } => Err(lambda::run_function(parent, &program).into()),
-        Command::Up(up) => run(up),
+        Command::Up(up) => run(*up),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -142,6 +145,7 @@ fn options(up: Up) -> Result<Options> {
         authorizer_ttl_seconds: up.authorizer_ttl,
         schedule_seconds: up.schedule_seconds,
         invocation_log: !up.no_invocation_log,
+        login: up.login.map(std::fs::read_to_string).transpose()?,
         data: up.data,
         tls: up.tls,
         bedrock: up.bedrock,

@@ -41,6 +41,8 @@ pub struct Options {
     pub authorizer_ttl_seconds: Option<u64>,
     /// The period of all schedules, in seconds, in place of what the template says; 0 switches them off.
     pub schedule_seconds: Option<u64>,
+    /// The template's parameter `Login`, in place of its default.
+    pub login: Option<String>,
     /// Whether the mock writes Bedrock's invocation log, and the template is told where.
     pub invocation_log: bool,
     /// Where state is kept; without it, in a folder that is removed at the end.
@@ -66,6 +68,8 @@ impl Options {
 
 /// The parameter of the template that a local gateway's own URL takes the place of.
 const ISSUER_PARAMETER: &str = "Issuer";
+/// The parameter that says who may sign in, and how.
+const LOGIN_PARAMETER: &str = "Login";
 /// The table of the ready file, and of the first keys.
 const TABLE: &str = "Table";
 
@@ -99,6 +103,10 @@ impl Stack {
             parameters: BTreeMap::from([(ISSUER_PARAMETER.to_owned(), gateway.clone())]),
             ..Values::default()
         };
+        let login = options.login.clone();
+        values
+            .parameters
+            .extend(login.map(|login| (LOGIN_PARAMETER.to_owned(), login)));
         if options.has_invocation_log() {
             values.parameters.extend(invocation_log::parameters());
         }

@@ -23,6 +23,8 @@ pub mod field {
     pub const EXPIRES: &str = "exp";
     /// The team of the access token or key.
     pub const TEAM: &str = "team";
+    /// The login session of the access token.
+    pub const SESSION_ID: &str = "sid";
     /// The OAuth client of the access token.
     pub const CLIENT_ID: &str = "client_id";
 }
@@ -67,6 +69,7 @@ pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
             .transpose()
             .map_err(Error::internal)?,
         key_id: text(fields, field::KEY_ID).map(str::to_owned),
+        session_id: text(fields, field::SESSION_ID).map(str::to_owned),
         expires_at: text(fields, field::EXPIRES)
             .map(|text| seconds(text).ok_or_else(nobody))
             .transpose()?,

@@ -15,6 +15,16 @@ pub enum Kind {
     InvalidScope,
     /// The grant type is not served (RFC 6749, section 5.2).
     UnsupportedGrantType,
+    /// A code or a refresh token that does not count, or no longer (RFC 6749, section 5.2).
+    InvalidGrant,
+    /// A person, or their identity provider, said no (RFC 6749, section 4.1.2.1).
+    AccessDenied,
+    /// The person has not decided yet (RFC 8628, section 3.5).
+    AuthorizationPending,
+    /// A device asks too often, and is to wait five seconds longer each time (RFC 8628, section 3.5).
+    SlowDown,
+    /// The device code has ended (RFC 8628, section 3.5).
+    ExpiredToken,
     /// No credential, or none that counts.
     Unauthenticated,
     /// The credential counts, but does not allow this.
@@ -49,10 +59,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::InvalidRequest,
         Self::InvalidScope,
         Self::UnsupportedGrantType,
+        Self::InvalidGrant,
+        Self::AccessDenied,
+        Self::AuthorizationPending,
+        Self::SlowDown,
+        Self::ExpiredToken,
         Self::Unauthenticated,
         Self::Denied,
         Self::NotFound,
@@ -76,6 +91,11 @@ impl Kind {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidScope => "invalid_scope",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidGrant => "invalid_grant",
+            Self::AccessDenied => "access_denied",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
             Self::Unauthenticated => "unauthenticated",
             Self::Denied => "denied",
             Self::NotFound => "not_found",

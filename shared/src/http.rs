@@ -119,7 +119,10 @@ pub fn dialect_of(path: &str) -> Dialect {
         Dialect::Anthropic
     } else if under("/bedrock") {
         Dialect::Bedrock
-    } else if under("/oauth") || under("/api/v1/auth") {
+    } else if ["/oauth", "/api/v1/auth", "/auth/token", "/auth/refresh"]
+        .into_iter()
+        .any(under)
+    {
         Dialect::OAuth
     } else {
         Dialect::Problem

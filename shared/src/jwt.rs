@@ -45,6 +45,9 @@ pub struct Claims {
     /// The team on whose account the caller works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
+    /// The login session that the token came of, for a person's (OpenID Connect's name for it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
 }
 
 /// One name or several (RFC 7519, section 4.1.3).

@@ -1,6 +1,6 @@
 //! What every Tollgate function shares, in four layers. A module uses its own layer or a lower one.
 //!
-//! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
+//! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`role`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
 //! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`upstream`], [`secrets`], [`signing`],
@@ -18,6 +18,7 @@ pub mod money;
 pub mod price;
 pub mod principal;
 pub mod random;
+pub mod role;
 pub mod rollup;
 pub mod scope;
 pub mod secret;

@@ -1,7 +1,7 @@
 //! The pure part of the token endpoint (RFC 6749): forms, client authentication, answers.
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
 
 use crate::error::{Error, Kind};
@@ -103,6 +103,21 @@ pub struct TokenAnswer {
     pub expires_in: i64,
     /// What was granted.
     pub scope: String,
+    /// The refresh token, where the grant gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+}
+
+/// The S256 challenge of a verifier (RFC 7636, section 4.2).
+pub fn s256(verifier: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(digest)
+}
+
+/// 256 bits that only who has `key` can make of `text`, in base64url: HMAC-SHA-256 (RFC 2104).
+pub fn keyed_digest(key: &str, text: &str) -> String {
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key.as_bytes());
+    BASE64_URL_SAFE_NO_PAD.encode(aws_lc_rs::hmac::sign(&key, text.as_bytes()))
 }
 
 #[cfg(test)]

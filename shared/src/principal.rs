@@ -150,19 +150,30 @@ pub struct Principal {
     pub team: Option<Team>,
     /// The API key that was shown, if one was.
     pub key_id: Option<String>,
+    /// The login session of a person's access token.
+    pub session_id: Option<String>,
     /// When the credential ends. API Gateway may hold an authorizer's answer past this moment, so functions check it too.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Principal {
+    /// Passes if the credential is still alive at `now`.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthenticated`]
+    pub fn require_alive(&self, now: Timestamp) -> Result<(), Error> {
+        match self.expires_at {
+            Some(end) if end <= now => Err(Error::new(Kind::Unauthenticated, "The credential has expired.")),
+            _ => Ok(()),
+        }
+    }
+
     /// Passes if the credential is still alive at `now` and carries `scope`.
     ///
     /// # Errors
     /// [`Kind::Unauthenticated`] past its end, [`Kind::Denied`] without the scope.
     pub fn require(&self, scope: Scope, now: Timestamp) -> Result<(), Error> {
-        if self.expires_at.is_some_and(|end| end <= now) {
-            return Err(Error::new(Kind::Unauthenticated, "The credential has expired."));
-        }
+        self.require_alive(now)?;
         if !self.scopes.contains(scope) {
             return Err(Error::insufficient_scope(scope));
         }
@@ -221,6 +232,7 @@ mod tests {
             scopes: Scopes::of_a_user(),
             team: None,
             key_id: None,
+            session_id: None,
             expires_at: Some(end),
         };
         assert!(

@@ -1,4 +1,4 @@
-//! Secrets that Tollgate mints: API keys and client secrets.
+//! Secrets that Tollgate mints: API keys, client secrets, and what a login and its grants hand out.
 //!
 //! A secret is `PREFIX_` + 32 random base-62 characters (190 bits) + 6 characters of checksum over all before it. The
 //! prefix tells secret scanners and the authorizer what it is, the checksum refuses typing errors without a look-up.
@@ -22,6 +22,14 @@ pub enum SecretKind {
     ApiKey,
     /// `tgs_`: the secret of a service account.
     ClientSecret,
+    /// `tgr_`: a refresh token.
+    RefreshToken,
+    /// `tgc_`: an authorization code.
+    AuthorizationCode,
+    /// `tgd_`: a device code.
+    DeviceCode,
+    /// `tgl_`: what ties the steps of one login together: a browser's cookie, a `state`, the ticket of a consent page.
+    Login,
 }
 
 impl SecretKind {
@@ -30,8 +38,22 @@ impl SecretKind {
         match self {
             Self::ApiKey => "tgk_",
             Self::ClientSecret => "tgs_",
+            Self::RefreshToken => "tgr_",
+            Self::AuthorizationCode => "tgc_",
+            Self::DeviceCode => "tgd_",
+            Self::Login => "tgl_",
         }
     }
+
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::ApiKey,
+        Self::ClientSecret,
+        Self::RefreshToken,
+        Self::AuthorizationCode,
+        Self::DeviceCode,
+        Self::Login,
+    ];
 }
 
 /// A secret in the clear. It is never stored, and neither printed nor serialised by accident.
@@ -80,7 +102,7 @@ impl FromStr for Secret {
     type Err = BadSecret;
 
     fn from_str(text: &str) -> Result<Self, BadSecret> {
-        let kind = [SecretKind::ApiKey, SecretKind::ClientSecret]
+        let kind = SecretKind::ALL
             .into_iter()
             .find(|kind| text.starts_with(kind.prefix()))
             .ok_or(BadSecret)?;
@@ -122,6 +144,14 @@ impl SecretDigest {
     }
 }
 
+impl SecretDigest {
+    /// The digest of a text that is no minted secret, but is not to be stored either.
+    pub fn of_text(text: &str) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        Self(hex(digest.as_ref()))
+    }
+}
+
 impl fmt::Debug for SecretDigest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("SecretDigest(…)")
@@ -156,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_minted_secret_parses_and_keeps_its_kind() {
-        for kind in [SecretKind::ApiKey, SecretKind::ClientSecret] {
+        for kind in SecretKind::ALL {
             let secret = Secret::mint(kind).unwrap();
             let parsed: Secret = secret.expose().parse().unwrap();
             assert_eq!(parsed.kind(), kind);

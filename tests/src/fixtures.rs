@@ -66,6 +66,7 @@ pub fn access_token(change: impl FnOnce(&mut Claims)) -> String {
         client_id: CLIENT_ID.into(),
         scope: "models:invoke usage:read".into(),
         team: Some("fixtures".into()),
+        sid: None,
     };
     change(&mut claims);
     SigningKey::from_stored(SIGNING_SECRET).unwrap().sign(&claims).unwrap()

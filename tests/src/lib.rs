@@ -6,6 +6,7 @@
 //! - [`fixtures`]: what the table, the bucket and the secret hold in either case;
 //! - [`books`]: budgets that tests plant, and books that they audit;
 //! - [`unreliable`]: a proxy before the table that fails on demand, for either way, and counts;
+//! - [`provider`]: identity providers that say what a test wants, in OpenID Connect and in GitHub's way;
 //! - [`event`]: events as API Gateway makes them, and [`files`]: those in `events/`;
 //! - [`answer`]: answers as goldens show them, with [`placeholder`] for what differs from call to call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -22,4 +23,5 @@ pub mod in_process;
 pub mod local;
 pub mod logs;
 pub mod placeholder;
+pub mod provider;
 pub mod unreliable;

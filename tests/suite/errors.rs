@@ -131,7 +131,7 @@ fn of_the_token_endpoint() -> Vec<Provoked> {
         oauth("grant type is missing", &credentials),
         oauth(
             "grant type is not served",
-            &format!("grant_type=authorization_code&{credentials}"),
+            &format!("grant_type=password&{credentials}"),
         ),
         oauth("scope is unknown", &format!("{grant}&scope=root")),
         oauth("scope is not the client's", &format!("{grant}&scope=admin")),
@@ -144,7 +144,7 @@ fn of_the_token_endpoint() -> Vec<Provoked> {
             request("POST", "/oauth/token").json(&json!({})),
         ),
         ("token", "method is not served", request("GET", "/oauth/token")),
-        ("token", "path is not served", request("POST", "/oauth/authorize")),
+        ("token", "path is not served", request("POST", "/oauth/nothing")),
         ("token", "body is too large", post("/oauth/token", "").body(many)),
         (
             "token",

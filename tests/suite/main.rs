@@ -9,6 +9,7 @@ mod end_to_end;
 mod errors;
 mod events;
 mod invocation_log;
+mod login;
 mod metering;
 mod money;
 mod passing_through;

@@ -17,12 +17,24 @@ OPEN_ROUTES = {
     ("POST", "/api/v1/auth/token"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/oauth-authorization-server"),
+    ("GET", "/oauth/authorize"),
+    ("POST", "/oauth/consent"),
+    ("POST", "/oauth/device_authorization"),
+    ("GET", "/oauth/device"),
+    ("POST", "/oauth/device"),
+    ("GET", "/auth/providers"),
+    ("GET", "/auth/authorize/{provider}"),
+    ("GET", "/auth/callback/{provider}"),
+    ("POST", "/auth/token"),
+    ("POST", "/auth/refresh"),
     ("GET", "/health"),
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 MONEY = {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem")}
 ACTIONS = {
-    "token": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
+    "token": LOGS
+    | {f"dynamodb:{it}" for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
+    | {"secretsmanager:GetSecretValue"},
     "authorizer": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
     "invoke": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:CountTokens"},
     "stream": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:CountTokens"},
@@ -55,11 +67,13 @@ CONDITIONAL = {
     "sns": "HasAlertTopic",
     "secretsmanager": "HasAlertWebhook",
 }
+# What identity providers gave us: made by hand, under the stack's name.
+LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/login/*"
 READS_BY_DAY = {"admin"}
 EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_TABLE"}
 TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
 ENVIRONMENT = {
-    "token": EVERY_FUNCTION | TOKENS,
+    "token": EVERY_FUNCTION | TOKENS | {"TOLLGATE_LOGIN"},
     "authorizer": EVERY_FUNCTION | TOKENS,
     "invoke": EVERY_FUNCTION | {"TOLLGATE_USAGE_RETENTION_DAYS"},
     "stream": EVERY_FUNCTION | {"TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"},
@@ -267,7 +281,7 @@ class Roles(unittest.TestCase):
             allowed = {
                 "logs": [{"Fn::GetAtt": [logs, "Arn"]}],
                 "dynamodb": [{"Fn::GetAtt": ["Table", "Arn"]}],
-                "secretsmanager": [{"Ref": "SigningSecret"}],
+                "secretsmanager": [{"Ref": "SigningSecret"}] + ([{"Fn::Sub": LOGIN_SECRETS}] if name == "token" else []),
                 "s3": [{"Fn::Sub": "${Bucket.Arn}/*"}],
                 "bedrock": [{"Fn::Sub": model} for model in sorted(models)],
             }

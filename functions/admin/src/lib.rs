@@ -10,12 +10,13 @@ mod prices;
 mod sheet;
 mod span;
 mod usage;
+mod users;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, put};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
@@ -60,6 +61,8 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/api/keys/{id}", delete(keys::revoke))
         .route("/api/admin/clients", get(clients::list).post(clients::create))
         .route("/api/admin/clients/{id}", delete(clients::revoke))
+        .route("/api/admin/users", get(users::list))
+        .route("/api/admin/users/{id}", put(users::put))
         .route("/api/admin/prices", get(prices::list))
         .route("/api/admin/prices.csv", get(prices::export).put(prices::import))
         .route(

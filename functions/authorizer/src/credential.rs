@@ -48,7 +48,7 @@ fn shaped(text: &str) -> Result<Credential, NoCredential> {
     let secret: Secret = text.parse().map_err(|_| NoCredential)?;
     match secret.kind() {
         SecretKind::ApiKey => Ok(Credential::ApiKey(secret)),
-        SecretKind::ClientSecret => Err(NoCredential),
+        _ => Err(NoCredential),
     }
 }
 

@@ -11,10 +11,11 @@ use gateway::clock::{Clock, Stopwatch};
 use gateway::config::{ConfigError, Variables};
 use gateway::context::field;
 use gateway::error::Error;
-use gateway::jwt::Refusal;
+use gateway::jwt::{Claims, Refusal};
+use gateway::principal::Subject;
 use gateway::secret::Secret;
 use gateway::signing::Signing;
-use gateway::store::{ApiKey, Store};
+use gateway::store::{ApiKey, Store, User, UserStatus};
 use serde_json::{Map, Value, json};
 
 use credential::{Credential, NoCredential};
@@ -78,7 +79,11 @@ impl State {
         let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
         match found {
             Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
-                Ok(key_context(&key))
+                match self.person(&key.owner).await? {
+                    Some(user) if user.status == UserStatus::Suspended => Err(Closed::Unauthorized),
+                    // An owner who never signed in is known by their keys alone.
+                    _ => Ok(key_context(&key)),
+                }
             }
             _ => Err(Closed::Unauthorized),
         }
@@ -95,15 +100,46 @@ impl State {
         );
         count(&verdict, stopwatch);
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
+        self.require_session(&claims).await?;
         let mut context = Map::new();
         context.insert(field::SUBJECT.into(), claims.sub.into());
         context.insert(field::SCOPES.into(), claims.scope.into());
         context.insert(field::EXPIRES.into(), claims.exp.to_string().into());
         context.insert(field::CLIENT_ID.into(), claims.client_id.into());
+        if let Some(session_id) = claims.sid {
+            context.insert(field::SESSION_ID.into(), session_id.into());
+        }
         if let Some(team) = claims.team {
             context.insert(field::TEAM.into(), team.into());
         }
         Ok(context)
+    }
+}
+
+/// What is asked of the table about people.
+impl State {
+    /// The person of a user's subject; none for a program, and for somebody who never signed in.
+    async fn person(&self, subject: &Subject) -> Result<Option<User>, Closed> {
+        match subject.as_str().strip_prefix("user:") {
+            Some(user_id) => self.store.user(user_id).await.map_err(Closed::Unknown),
+            None => Ok(None),
+        }
+    }
+
+    /// A person's token counts as long as its session does and the person is active. Both are asked at every request, so that a
+    /// logout and a suspension count from the next one on.
+    async fn require_session(&self, claims: &Claims) -> Result<(), Closed> {
+        let subject: Subject = claims.sub.parse().map_err(|_| Closed::Unauthorized)?;
+        let Some(session_id) = &claims.sid else { return Ok(()) };
+        let session = async { self.store.session(&subject, session_id).await.map_err(Closed::Unknown) };
+        let (session, user) = tokio::try_join!(session, self.person(&subject))?;
+        let alive = session.is_some_and(|session| session.is_alive(self.clock.now()));
+        let active = user.is_some_and(|user| user.status == UserStatus::Active);
+        if alive && active {
+            Ok(())
+        } else {
+            Err(Closed::Unauthorized)
+        }
     }
 }
 
@@ -122,7 +158,7 @@ fn key_context(key: &ApiKey) -> Map<String, Value> {
 }
 
 /// B-15, B-16
-fn count(verdict: &Result<gateway::jwt::Claims, Refusal>, stopwatch: Stopwatch) {
+fn count(verdict: &Result<Claims, Refusal>, stopwatch: Stopwatch) {
     let result = match verdict {
         Ok(_) => "success",
         Err(Refusal::Expired) => "expired",

@@ -34,6 +34,7 @@ pub(crate) async fn client_credentials(
         client_id: client.client_id,
         scope: scopes.to_string(),
         team: client.team.map(Into::into),
+        sid: None,
     };
     let access_token = state.signing.key().await?.sign(&claims).map_err(Error::internal)?;
     Ok(TokenAnswer {
@@ -41,6 +42,7 @@ pub(crate) async fn client_credentials(
         token_type: "Bearer",
         expires_in: ACCESS_TOKEN_SECONDS,
         scope: scopes.to_string(),
+        refresh_token: None,
     })
 }
 

@@ -1,33 +1,47 @@
 //! Issues access tokens, and publishes the key that verifies them.
 //!
-//! `POST /oauth/token` speaks RFC 6749 (forms, HTTP Basic), `POST /api/v1/auth/token` takes the same as JSON. Both know
-//! the grant `client_credentials` of service accounts.
+//! `POST /oauth/token` speaks RFC 6749 (forms, HTTP Basic): the grant `client_credentials` of service accounts, which
+//! `POST /api/v1/auth/token` takes as JSON, and the grants of people, who come by way of an identity provider.
 
+mod account;
+mod authorize;
+mod browser;
+mod callback;
+mod configured;
+mod device;
 mod grant;
 mod metadata;
+mod people;
+mod provider;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
 use gateway::error::{Error, Kind};
 use gateway::http::{Outcome, Whole, json, read_json, require_content_type};
 use gateway::oauth::{ClientCredentials, Form, client_credentials};
+use gateway::secrets::Secrets;
 use gateway::signing::Signing;
 use gateway::store::Store;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
+
+use configured::Configured;
+use provider::Providers;
 
 /// What the token function works with.
 pub struct State {
     store: Store,
     signing: Signing,
     clock: Clock,
+    configured: Configured,
+    providers: Providers,
 }
 
 impl State {
@@ -40,6 +54,8 @@ impl State {
         Ok(Self {
             store,
             signing: Signing::new(aws, variables)?,
+            configured: Configured::read(variables)?,
+            providers: Providers::new(Secrets::new(aws.secretsmanager()), clock.clone()),
             clock,
         })
     }
@@ -55,7 +71,29 @@ pub fn router(state: Arc<State>) -> Router {
             "/.well-known/oauth-authorization-server",
             get(metadata::authorization_server),
         )
+        .merge(people_routes())
         .with_state(state)
+}
+
+/// Sign-in, by [RFC 6749] and [RFC 8628], and what people see and end of their own.
+///
+/// [RFC 6749]: https://www.rfc-editor.org/rfc/rfc6749
+/// [RFC 8628]: https://www.rfc-editor.org/rfc/rfc8628
+fn people_routes() -> Router<Arc<State>> {
+    Router::new()
+        .route("/oauth/authorize", get(authorize::oauth))
+        .route("/oauth/consent", post(callback::consent))
+        .route("/oauth/device_authorization", post(device::authorization))
+        .route("/oauth/device", get(device::form).post(device::submitted))
+        .route("/auth/providers", get(account::providers))
+        .route("/auth/authorize/{provider}", get(authorize::at_provider))
+        .route("/auth/callback/{provider}", get(callback::callback))
+        .route("/auth/token", post(account::token))
+        .route("/auth/refresh", post(account::refresh))
+        .route("/auth/me", get(account::me))
+        .route("/auth/logout", post(account::logout))
+        .route("/auth/sessions", get(account::sessions))
+        .route("/auth/sessions/{id}", delete(account::end_session))
 }
 
 async fn token_by_form(
@@ -72,13 +110,21 @@ async fn token_by_form(
         let authorization = one_authorization(&headers)?;
         match form.value("grant_type") {
             Some("client_credentials") => {}
+            Some(grant @ ("authorization_code" | "refresh_token" | people::DEVICE_GRANT)) => {
+                let client = people::public_client(&state, authorization, &form)?;
+                return match grant {
+                    "authorization_code" => people::by_code(&state, client, &form).await,
+                    "refresh_token" => people::by_refresh(&state, client, &form).await,
+                    _ => people::by_device(&state, client, &form).await,
+                };
+            }
             Some(_) => return Err(Error::new(Kind::UnsupportedGrantType, "The grant type is not served.")),
             None => return Err(Error::invalid("`grant_type` is missing.")),
         }
         let credentials = client_credentials(authorization, &form)?;
         grant::client_credentials(&state, &credentials, form.value("scope")).await
     };
-    answered(outcome.await, by_basic)
+    answered(Box::pin(outcome).await, by_basic)
 }
 
 #[derive(Deserialize)]

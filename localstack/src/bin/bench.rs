@@ -106,6 +106,7 @@ async fn warm(binaries: &Path, template: &Path) -> Result<()> {
         authorizer_ttl_seconds: None,
         schedule_seconds: Some(0),
         invocation_log: false,
+        login: None,
         data: None,
         tls: false,
         bedrock: None,

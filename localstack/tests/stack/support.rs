@@ -58,6 +58,7 @@ pub(crate) fn options(binaries: &TempDir) -> Options {
         authorizer_ttl_seconds: None,
         schedule_seconds: Some(0),
         invocation_log: true,
+        login: None,
         data: None,
         tls: false,
         bedrock: Some("http://127.0.0.1:9".to_owned()),

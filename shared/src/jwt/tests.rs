@@ -18,6 +18,7 @@ fn claims() -> Claims {
         client_id: "c1".into(),
         scope: "models:invoke".into(),
         team: None,
+        sid: None,
     }
 }
 

@@ -14,6 +14,16 @@
 //! | how far the sweep is | `SWEEP` | `HEAD` |
 //! | alert that is to go out | `ALERTS` | `<event id>` |
 //! | file | `FILES#<subject>` | `<file id>` |
+//! | person | `USERS` | `<user id>` |
+//! | identity of a person at a provider | `IDENTITY#<sha-256 of issuer and subject>` | `IDENTITY` |
+//! | login under way | `LOGIN#<sha-256 of the state>` | `LOGIN` |
+//! | consent page that is shown | `CONSENT#<sha-256 of the ticket>` | `CONSENT` |
+//! | authorization code | `CODE#<sha-256>` | `CODE` |
+//! | session (a family of refresh tokens) | `SESSIONS#<subject>` | `<session id>` |
+//! | refresh token: which session it is of | `REFRESH#<sha-256>` | `REFRESH` |
+//! | device grant | `DEVICE#<sha-256 of the device code>` | `DEVICE` |
+//! | user code: which device grant it is of | `USERCODE#<user code>` | `USERCODE` |
+//! | attempts at user codes | `ATTEMPTS#<who>` | `<start of the window>` |
 //! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
 //! | which revision of the price book counts | `PRICES` | `HEAD` |
 //! | a revision of the price book | `PRICES` | `R#<revision, 10 digits>` |
@@ -80,6 +90,56 @@ pub(super) fn owners_api_key(subject: &Subject, key_id: &str) -> Key {
 
 pub(super) fn owners_key_count(subject: &Subject) -> Key {
     Key::new(&owner(subject), "KEYS")
+}
+
+pub(super) const USERS: &str = "USERS";
+
+pub(super) fn user(user_id: &str) -> Key {
+    Key::new(USERS, user_id)
+}
+
+pub(super) fn identity(digest: &SecretDigest) -> Key {
+    by_digest("IDENTITY", digest)
+}
+
+pub(super) fn login(state: &SecretDigest) -> Key {
+    by_digest("LOGIN", state)
+}
+
+pub(super) fn consent(ticket: &SecretDigest) -> Key {
+    by_digest("CONSENT", ticket)
+}
+
+pub(super) fn code(code: &SecretDigest) -> Key {
+    by_digest("CODE", code)
+}
+
+pub(super) fn refresh(token: &SecretDigest) -> Key {
+    by_digest("REFRESH", token)
+}
+
+pub(super) fn device(code: &SecretDigest) -> Key {
+    by_digest("DEVICE", code)
+}
+
+fn by_digest(kind: &str, digest: &SecretDigest) -> Key {
+    Key::new(&format!("{kind}#{}", digest.as_str()), kind)
+}
+
+pub(super) fn user_code(code: &str) -> Key {
+    Key::new(&format!("USERCODE#{code}"), "USERCODE")
+}
+
+pub(super) fn attempts(who: &str, window: i64) -> Key {
+    Key::new(&format!("ATTEMPTS#{who}"), &window.to_string())
+}
+
+pub(super) fn sessions(subject: &Subject) -> String {
+    format!("SESSIONS#{subject}")
+}
+
+pub(super) fn session(subject: &Subject, session_id: &str) -> Key {
+    Key::new(&sessions(subject), session_id)
 }
 
 pub(super) const CLIENTS: &str = "CLIENT";

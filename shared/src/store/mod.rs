@@ -9,17 +9,22 @@ mod budget_changes;
 mod budgets;
 mod calls;
 mod clients;
+mod codes;
 mod concurrent;
 mod days;
+mod devices;
 mod files;
 mod key;
+mod logins;
 mod prices;
 mod rollup_lists;
 mod rollups;
+mod sessions;
 mod sweep;
 mod upkeep;
 mod usage;
 mod usage_lists;
+mod users;
 
 use std::collections::HashMap;
 
@@ -42,14 +47,19 @@ pub use budget_changes::{BudgetChange, BudgetWrite};
 pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::ServiceClient;
+pub use codes::{AuthorizationCode, CodeState, Redemption};
 pub use days::DayPlace;
+pub use devices::{DeviceGrant, DeviceState, Poll};
 pub use files::StoredFile;
+pub use logins::{CodeRequest, Consent, Login, Purpose};
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
 pub use rollup_lists::{RollupIds, RollupList};
+pub use sessions::{Rotation, Session, SessionState};
 pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use upkeep::Claim;
 pub use usage::{Recorded, UsageRow};
 pub use usage_lists::UsageWanted;
+pub use users::{Identity, User, UserStatus};
 
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;

@@ -62,10 +62,16 @@ pub const fn status_and_code(kind: Kind, dialect: Dialect) -> (u16, &'static str
 
 const fn anthropic(kind: Kind) -> (u16, &'static str) {
     match kind {
-        Kind::InvalidRequest | Kind::InvalidScope | Kind::UnsupportedGrantType => (400, "invalid_request_error"),
+        Kind::InvalidRequest
+        | Kind::InvalidScope
+        | Kind::UnsupportedGrantType
+        | Kind::InvalidGrant
+        | Kind::AuthorizationPending
+        | Kind::SlowDown
+        | Kind::ExpiredToken => (400, "invalid_request_error"),
         Kind::Unauthenticated => (401, "authentication_error"),
         Kind::BudgetExhausted => (402, "billing_error"),
-        Kind::Denied => (403, "permission_error"),
+        Kind::Denied | Kind::AccessDenied => (403, "permission_error"),
         Kind::NotFound => (404, "not_found_error"),
         Kind::MethodNotAllowed => (405, "invalid_request_error"),
         Kind::Conflict => (409, "invalid_request_error"),
@@ -83,6 +89,10 @@ const fn bedrock(kind: Kind) -> (u16, &'static str) {
         Kind::InvalidRequest
         | Kind::InvalidScope
         | Kind::UnsupportedGrantType
+        | Kind::InvalidGrant
+        | Kind::AuthorizationPending
+        | Kind::SlowDown
+        | Kind::ExpiredToken
         | Kind::Conflict
         | Kind::TooLarge
         | Kind::UnsupportedMedia
@@ -99,7 +109,7 @@ const fn bedrock(kind: Kind) -> (u16, &'static str) {
             },
         ),
         Kind::Unauthenticated => (403, "UnrecognizedClientException"),
-        Kind::Denied => (403, "AccessDeniedException"),
+        Kind::Denied | Kind::AccessDenied => (403, "AccessDeniedException"),
         Kind::NotFound => (404, "ResourceNotFoundException"),
         Kind::BudgetExhausted => (400, "ServiceQuotaExceededException"),
         Kind::RateLimited | Kind::UpstreamThrottled => (429, "ThrottlingException"),
@@ -115,6 +125,11 @@ const fn oauth(kind: Kind) -> (u16, &'static str) {
         Kind::InvalidRequest | Kind::NotFound | Kind::Conflict => (400, "invalid_request"),
         Kind::InvalidScope => (400, "invalid_scope"),
         Kind::UnsupportedGrantType => (400, "unsupported_grant_type"),
+        Kind::InvalidGrant => (400, "invalid_grant"),
+        Kind::AccessDenied => (400, "access_denied"),
+        Kind::AuthorizationPending => (400, "authorization_pending"),
+        Kind::SlowDown => (400, "slow_down"),
+        Kind::ExpiredToken => (400, "expired_token"),
         Kind::Unauthenticated => (401, "invalid_client"),
         Kind::Denied | Kind::BudgetExhausted => (400, "unauthorized_client"),
         Kind::MethodNotAllowed => (405, "invalid_request"),
@@ -130,10 +145,16 @@ const fn oauth(kind: Kind) -> (u16, &'static str) {
 
 const fn problem(kind: Kind) -> (u16, &'static str) {
     let status = match kind {
-        Kind::InvalidRequest | Kind::InvalidScope | Kind::UnsupportedGrantType => 400,
+        Kind::InvalidRequest
+        | Kind::InvalidScope
+        | Kind::UnsupportedGrantType
+        | Kind::InvalidGrant
+        | Kind::AuthorizationPending
+        | Kind::SlowDown
+        | Kind::ExpiredToken => 400,
         Kind::Unauthenticated => 401,
         Kind::BudgetExhausted => 402,
-        Kind::Denied => 403,
+        Kind::Denied | Kind::AccessDenied => 403,
         Kind::NotFound => 404,
         Kind::MethodNotAllowed => 405,
         Kind::Conflict => 409,

@@ -34,11 +34,21 @@ pub async fn table_text(stack: &Stack) -> String {
     text
 }
 
-/// The key that the stack's tokens are signed with.
-pub async fn signing_key(stack: &Stack) -> SigningKey {
+fn secretsmanager(stack: &Stack) -> aws_sdk_secretsmanager::Client {
     let config = aws_sdk_secretsmanager::config::Builder::from(&sdk_config(false))
         .endpoint_url(&stack.ready().secretsmanager)
         .build();
-    let secrets = Secrets::new(aws_sdk_secretsmanager::Client::from_conf(config));
+    aws_sdk_secretsmanager::Client::from_conf(config)
+}
+
+/// Makes a secret, as whoever deploys makes those of identity providers.
+pub async fn make_secret(stack: &Stack, name: &str, value: &str) {
+    let made = secretsmanager(stack).create_secret().name(name).secret_string(value);
+    made.send().await.unwrap();
+}
+
+/// The key that the stack's tokens are signed with.
+pub async fn signing_key(stack: &Stack) -> SigningKey {
+    let secrets = Secrets::new(secretsmanager(stack));
     SigningKey::from_stored(&secrets.read("tollgate-signing-secret").await.unwrap()).unwrap()
 }

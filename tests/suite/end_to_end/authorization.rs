@@ -87,6 +87,9 @@ async fn a_token_made_by_the_stacks_own_key_passes(stack: &Stack) {
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
+/// The scope of a route that every credential opens which counts.
+const ANYTHING: &str = "";
+
 /// A route, and how to ask it.
 struct Case {
     method: &'static str,
@@ -95,7 +98,7 @@ struct Case {
     path: String,
     content_type: &'static str,
     body: String,
-    /// What the credential must allow; nothing where none is asked for.
+    /// What the credential must allow; [`ANYTHING`] where it only must count, nothing where none is asked for.
     scope: Option<&'static str>,
     /// The status for a right credential.
     status: u16,
@@ -187,6 +190,10 @@ impl Matrix {
             let answer = case.ask(&stack.anonymous()).await;
             return (answer.status != case.status).then(|| format!("asked by anybody: {answer:?}"));
         };
+        if scope == ANYTHING {
+            let answer = case.ask(&stack.bearer(&self.keys["files"].0)).await;
+            return (answer.status != case.status).then(|| format!("with any scope: {answer:?}"));
+        }
         let (alone, without) = &self.keys[scope];
         let answer = case.ask(&stack.bearer(without)).await;
         if !is_denied(&answer, case.dialect, scope) {
@@ -230,6 +237,7 @@ async fn cases(stack: &Stack, mark: &str, files_key: &str) -> Vec<Case> {
     cases.extend(admin_cases(stack).await);
     cases.extend(price_cases());
     cases.extend(token_cases(stack).await);
+    cases.extend(login_cases());
     cases
 }
 
@@ -320,6 +328,11 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         },
         case("GET", "/api/admin/clients", "", admin, 200),
         case("DELETE", "/api/admin/clients/{id}", &client_id, admin, 204),
+        case("GET", "/api/admin/users", "", admin, 200),
+        Case {
+            body: json!({ "status": "suspended" }).to_string(),
+            ..case("PUT", "/api/admin/users/{id}", "u_none", admin, 404)
+        },
         case("GET", "/api/admin/audit", "", admin, 200),
         case("GET", "/api/admin/budgets", "", admin, 200),
         // In this order: what is put can be read, and what is taken away no more.
@@ -371,5 +384,35 @@ async fn token_cases(stack: &Stack) -> Vec<Case> {
         },
         case("GET", "/.well-known/jwks.json", "", None, 200),
         case("GET", "/.well-known/oauth-authorization-server", "", None, 200),
+    ]
+}
+
+/// No login is configured on this stack: nobody is let in, and everybody is answered alike.
+fn login_cases() -> Vec<Case> {
+    let at = |method, route: &'static str, status| Case {
+        path: route.replace("{provider}", "nobody"),
+        ..case(method, route, "", None, status)
+    };
+    let json = |method, route, status| Case {
+        body: "{}".to_owned(),
+        ..case(method, route, "", None, status)
+    };
+    vec![
+        at("GET", "/oauth/authorize", 400),
+        at("POST", "/oauth/consent", 400),
+        // A form is asked for.
+        at("POST", "/oauth/device_authorization", 415),
+        at("GET", "/oauth/device", 200),
+        at("POST", "/oauth/device", 400),
+        at("GET", "/auth/providers", 200),
+        at("GET", "/auth/authorize/{provider}", 400),
+        at("GET", "/auth/callback/{provider}", 400),
+        json("POST", "/auth/token", 400),
+        json("POST", "/auth/refresh", 400),
+        case("GET", "/auth/me", "", Some(ANYTHING), 200),
+        // A key is of no session.
+        case("POST", "/auth/logout", "", Some(ANYTHING), 404),
+        case("GET", "/auth/sessions", "", Some("keys"), 200),
+        case("DELETE", "/auth/sessions/{id}", "ses_none", Some("keys"), 404),
     ]
 }

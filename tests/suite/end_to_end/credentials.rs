@@ -209,6 +209,7 @@ pub(super) fn claims(stack: &Stack) -> Claims {
         client_id: "made-by-a-test".into(),
         scope: "models:invoke usage:read files keys admin".into(),
         team: None,
+        sid: None,
     }
 }
 

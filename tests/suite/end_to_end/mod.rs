@@ -30,6 +30,7 @@ mod faults;
 mod files;
 mod keys;
 mod killed;
+mod login;
 mod metering;
 mod models;
 mod restart;

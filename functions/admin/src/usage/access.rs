@@ -59,6 +59,7 @@ mod tests {
             scopes: scopes.parse().unwrap(),
             team: team.map(|team| team.parse().unwrap()),
             key_id: None,
+            session_id: None,
             expires_at: None,
         };
         Caller {

@@ -1,0 +1,155 @@
+//! Identity providers: where a browser is sent, and who it was that came back.
+//!
+//! Everything that a provider says is hostile input: its documents are bounded, its endpoints must be https (loopback for a provider
+//! that is there itself), no redirect is followed. Its tokens live in this module's variables and nowhere else.
+
+mod discovery;
+mod github;
+mod id_token;
+mod outside;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gateway::clock::Clock;
+use gateway::error::Error;
+use gateway::secrets::Secrets;
+use gateway::store::Identity;
+use reqwest::Url;
+use tokio::sync::Mutex;
+
+use crate::configured::{Make, Provider};
+use discovery::Discovered;
+pub(crate) use outside::Outside;
+
+/// Who came, as their provider says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) identity: Identity,
+    pub(crate) name: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) email_verified: bool,
+    pub(crate) groups: Vec<String>,
+}
+
+/// What one login is about. Nonce and verifier are secrets of this login.
+pub(crate) struct Attempt {
+    pub(crate) callback: String,
+    pub(crate) state: String,
+    pub(crate) nonce: String,
+    pub(crate) verifier: String,
+}
+
+impl Attempt {
+    /// The S256 challenge (RFC 7636, section 4.2).
+    pub(crate) fn challenge(&self) -> String {
+        gateway::oauth::s256(&self.verifier)
+    }
+}
+
+/// Asks providers, and remembers their documents.
+pub(crate) struct Providers {
+    outside: Outside,
+    secrets: Secrets,
+    clock: Clock,
+    known: Mutex<HashMap<String, Arc<Discovered>>>,
+}
+
+impl Providers {
+    pub(crate) fn new(secrets: Secrets, clock: Clock) -> Self {
+        Self {
+            outside: Outside::new(),
+            secrets,
+            clock,
+            known: Mutex::default(),
+        }
+    }
+
+    /// Where the browser is to go (OpenID Connect Core, section 3.1.2.1).
+    pub(crate) async fn authorization_url(&self, provider: &Provider, attempt: &Attempt) -> Result<Url, Error> {
+        let (mut url, scope) = match provider.kind {
+            Make::Github => (github::authorization_endpoint(provider)?, github::scope(provider)),
+            _ => {
+                let discovered = self.discovered(provider).await?;
+                let scopes = ["openid", "email", "profile"].map(str::to_owned);
+                let scopes: Vec<_> = scopes.into_iter().chain(provider.extra_scopes.clone()).collect();
+                (discovered.authorization_endpoint.clone(), scopes.join(" "))
+            }
+        };
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &provider.client_id)
+            .append_pair("redirect_uri", &attempt.callback)
+            .append_pair("scope", &scope)
+            .append_pair("state", &attempt.state)
+            .append_pair("code_challenge", &attempt.challenge())
+            .append_pair("code_challenge_method", "S256");
+        if provider.kind != Make::Github {
+            url.query_pairs_mut().append_pair("nonce", &attempt.nonce);
+        }
+        Ok(url)
+    }
+
+    /// Whether a callback comes from the provider that was asked (RFC 9207, section 2.4).
+    pub(crate) async fn is_from(&self, provider: &Provider, iss: Option<&str>) -> Result<bool, Error> {
+        let right = provider.issuer();
+        match iss {
+            Some(iss) => Ok(right.as_deref() == Some(iss)),
+            None if provider.kind == Make::Github => Ok(true),
+            None => Ok(!self.discovered(provider).await?.names_itself_in_answers),
+        }
+    }
+
+    /// Who came with this code.
+    pub(crate) async fn person(&self, provider: &Provider, attempt: &Attempt, code: &str) -> Result<Person, Error> {
+        let secret = self.secrets.read(&provider.secret).await?;
+        match provider.kind {
+            Make::Github => github::person(&self.outside, provider, attempt, code, &secret).await,
+            _ => self.person_by_id_token(provider, attempt, code, &secret).await,
+        }
+    }
+
+    async fn person_by_id_token(
+        &self,
+        provider: &Provider,
+        attempt: &Attempt,
+        code: &str,
+        secret: &str,
+    ) -> Result<Person, Error> {
+        let discovered = self.discovered(provider).await?;
+        let tokens = discovery::exchange(&self.outside, &discovered, provider, attempt, code, secret).await?;
+        let now = self.clock.now_seconds();
+        let wanted = id_token::Wanted {
+            issuer: &discovered.issuer,
+            client_id: &provider.client_id,
+            nonce: &attempt.nonce,
+            now_seconds: now,
+        };
+        let claims = match id_token::verify(&tokens.id_token, &discovered.keys, &wanted) {
+            // The provider may have a new key. Its documents are read again, but not for every token of somebody's making.
+            Err(id_token::Refusal::UnknownKey) if discovered.read_at + discovery::REREAD_SECONDS <= now => {
+                self.known.lock().await.remove(&provider.id);
+                let again = self.discovered(provider).await?;
+                id_token::verify(&tokens.id_token, &again.keys, &wanted)
+            }
+            verdict => verdict,
+        }
+        .map_err(Error::internal)?;
+        let more = discovery::userinfo(&self.outside, &discovered, &tokens, &claims).await?;
+        Ok(id_token::person(&claims, more.as_ref(), provider))
+    }
+
+    /// The provider's documents. However many ask at once, they are read once; a failure is not kept.
+    async fn discovered(&self, provider: &Provider) -> Result<Arc<Discovered>, Error> {
+        let mut known = self.known.lock().await;
+        let now = self.clock.now_seconds();
+        if let Some(found) = known.get(&provider.id)
+            && (found.read_at..found.read_at + discovery::FRESH_SECONDS).contains(&now)
+        {
+            return Ok(Arc::clone(found));
+        }
+        let read = Arc::new(discovery::read(&self.outside, provider, now).await?);
+        known.insert(provider.id.clone(), Arc::clone(&read));
+        Ok(read)
+    }
+}

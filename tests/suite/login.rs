@@ -1,0 +1,8 @@
+//! Sign-in in process: the gateway between clients that a test plays, a browser that it plays, and providers on loopback.
+
+mod certified;
+mod desk;
+mod device;
+mod flow;
+mod grants;
+mod providers;

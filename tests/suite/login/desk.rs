@@ -1,0 +1,215 @@
+//! A gateway with two clients and two providers, and who uses them.
+
+use gateway::aws::Aws;
+use gateway::oauth::s256;
+use gateway::store::Store;
+use serde_json::{Value, json};
+use tests::answer::HttpAnswer;
+use tests::backing::Backing;
+use tests::event::request;
+use tests::in_process::Functions;
+use tests::provider::{CLIENT_ID, CLIENT_SECRET, Github, Oidc, parameter};
+
+pub(super) const APP_URI: &str = "https://app.example/cb";
+/// 43 characters, as few as there may be.
+pub(super) const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
+pub(super) const SECRET: &str = "tollgate/login/provider";
+
+pub(super) struct Desk {
+    pub(super) backing: Backing,
+    pub(super) functions: Functions,
+    pub(super) oidc: Oidc,
+    pub(super) github: Github,
+}
+
+/// A browser that was sent to a provider.
+pub(super) struct Sent {
+    pub(super) location: String,
+    pub(super) cookie: String,
+}
+
+impl Desk {
+    pub(super) async fn new() -> Self {
+        Self::with(&json!({})).await
+    }
+
+    /// With members of the configuration replaced.
+    pub(super) async fn with(replaced: &Value) -> Self {
+        let backing = Backing::start().await;
+        let (oidc, github) = (Oidc::start().await, Github::start().await);
+        let secrets = Aws::from_environment(backing.variables("token", &[]))
+            .unwrap()
+            .secretsmanager();
+        let made = secrets.create_secret().name(SECRET).secret_string(CLIENT_SECRET);
+        made.send().await.unwrap();
+        let mut configured = configuration(&oidc, &github);
+        configured
+            .as_object_mut()
+            .unwrap()
+            .extend(replaced.as_object().unwrap().clone());
+        let functions = Functions::with(&backing, &[("TOLLGATE_LOGIN", &configured.to_string())]);
+        Self {
+            backing,
+            functions,
+            oidc,
+            github,
+        }
+    }
+
+    pub(super) fn store(&self) -> Store {
+        self.backing.store()
+    }
+
+    pub(super) async fn get(&self, path: &str, cookie: &str) -> HttpAnswer {
+        let event = request("GET", path).header("Cookie", cookie).event();
+        self.functions.call("token", &event).await.http()
+    }
+
+    pub(super) async fn post(&self, path: &str, cookie: &str, form: &[(&str, &str)]) -> HttpAnswer {
+        let event = request("POST", path)
+            .header("Cookie", cookie)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(encoded(form))
+            .event();
+        self.functions.call("token", &event).await.http()
+    }
+
+    pub(super) async fn token(&self, form: &[(&str, &str)]) -> HttpAnswer {
+        self.post("/oauth/token", "", form).await
+    }
+
+    /// Begins at `provider`, with parameters replaced.
+    pub(super) async fn begin(&self, provider: &str, replaced: &[(&str, &str)]) -> Sent {
+        let answer = self.get(&authorize(provider, replaced), "").await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        let cookie = answer.header("set-cookie");
+        assert!(
+            cookie.starts_with("__Host-tollgate-login=tgl_") && cookie.contains("; HttpOnly; SameSite=Lax; Secure")
+        );
+        Sent {
+            location: answer.header("location").to_owned(),
+            cookie: cookie.split(';').next().unwrap().to_owned(),
+        }
+    }
+
+    /// Claims of a person in the domain that may sign in, good for the desk's time.
+    pub(super) fn claims(&self, subject: &str) -> Value {
+        let now = self.functions.clock.now_seconds();
+        json!({
+            "sub": subject, "iat": now, "exp": now + 300, "name": "Ada <b>Lovelace</b>", "email": "ada@example.com",
+            "email_verified": true,
+        })
+    }
+
+    /// Comes back from the OpenID provider as a person of these claims.
+    pub(super) async fn back(&self, sent: &Sent, claims: &Value) -> HttpAnswer {
+        let code = self.oidc.code(&sent.location, claims);
+        let state = parameter(&sent.location, "state").unwrap();
+        let query = encoded(&[("code", &code), ("state", &state), ("iss", &self.oidc.url)]);
+        self.get(&format!("/auth/callback/idp?{query}"), &sent.cookie).await
+    }
+
+    /// A code for `app` and the person of this subject.
+    pub(super) async fn code(&self, subject: &str) -> String {
+        let sent = self.begin("idp", &[]).await;
+        let answer = self.back(&sent, &self.claims(subject)).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        parameter(answer.header("location"), "code").unwrap()
+    }
+
+    pub(super) async fn redeem(&self, code: &str) -> HttpAnswer {
+        self.token(&redemption(code)).await
+    }
+
+    /// The tokens of a person who signs in with `app`.
+    pub(super) async fn tokens(&self, subject: &str) -> Value {
+        let answer = self.redeem(&self.code(subject).await).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    pub(super) async fn refresh(&self, token: &str) -> HttpAnswer {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "app"),
+            ("refresh_token", token),
+        ];
+        self.token(&form).await
+    }
+
+    /// What the authorizer says of a credential: its context, or nothing.
+    pub(super) async fn authorized(&self, credential: &str) -> Option<Value> {
+        let event = json!({
+            "type": "REQUEST", "methodArn": "arn:aws:execute-api:us-east-1:000000000000:api/live/GET/auth/me",
+            "headers": {"Authorization": format!("Bearer {credential}")},
+        });
+        match self.functions.call("authorizer", &event).await {
+            tests::answer::Answer::Direct(value) if value["context"].is_object() => Some(value["context"].clone()),
+            tests::answer::Answer::Direct(value) => {
+                assert_eq!(value["errorMessage"], "Unauthorized", "{value}");
+                None
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks as the person of a token, whom the authorizer lets in.
+    pub(super) async fn as_person(&self, method: &str, path: &str, token: &str) -> HttpAnswer {
+        let context = self.authorized(token).await.expect("the token counts");
+        let event = request(method, path).principal(context).event();
+        self.functions.call("token", &event).await.http()
+    }
+}
+
+pub(super) fn redemption(code: &str) -> [(&'static str, &str); 5] {
+    [
+        ("grant_type", "authorization_code"),
+        ("client_id", "app"),
+        ("code", code),
+        ("redirect_uri", APP_URI),
+        ("code_verifier", VERIFIER),
+    ]
+}
+
+/// The path of the authorize step; a parameter that is replaced by nothing is left out.
+pub(super) fn authorize(provider: &str, replaced: &[(&str, &str)]) -> String {
+    let challenge = s256(VERIFIER);
+    let mut all = vec![
+        ("response_type", "code"),
+        ("client_id", "app"),
+        ("redirect_uri", APP_URI),
+        ("state", "the client's own & state"),
+        ("code_challenge", &*challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    for (name, value) in replaced {
+        all.retain(|(known, _)| known != name);
+        all.push((name, value));
+    }
+    format!("/auth/authorize/{provider}?{}", encoded(&all))
+}
+
+pub(super) fn encoded(pairs: &[(&str, &str)]) -> String {
+    let mut url = reqwest::Url::parse("http://form/").unwrap();
+    url.query_pairs_mut().extend_pairs(pairs);
+    url.query().unwrap_or_default().to_owned()
+}
+
+fn configuration(oidc: &Oidc, github: &Github) -> Value {
+    json!({
+        "clients": [
+            {"client_id": "app", "name": "The company's own", "redirect_uris": [APP_URI, "http://127.0.0.1/cb"], "consent": "implied"},
+            {"client_id": "cli", "name": "Somebody's <i>tool</i>", "redirect_uris": [APP_URI]},
+        ],
+        "providers": [
+            {"id": "idp", "kind": "oidc", "client_id": CLIENT_ID, "secret": SECRET, "issuer": oidc.url, "rules": {
+                "domains": {"example.com": {"team": "everybody", "roles": ["user"]}},
+                "groups": {"ml": {"team": "ml", "roles": ["team_admin"]}},
+            }},
+            {"id": "hub", "kind": "github", "client_id": CLIENT_ID, "secret": SECRET,
+             "github": {"site": github.url, "api": github.url}, "rules": {
+                "domains": {"example.com": {"roles": ["user"]}}, "groups": {"acme": {"team": "acme", "roles": ["user"]}},
+            }},
+        ],
+    })
+}

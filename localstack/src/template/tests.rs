@@ -234,7 +234,10 @@ fn the_projects_own_template_is_understood_and_every_function_has_its_variables(
         .iter()
         .map(|function| function.name.as_str())
         .collect();
-    assert_eq!(names, ["admin", "authorizer", "invoke", "stream", "sweep", "token", "upload"]);
+    assert_eq!(
+        names,
+        ["admin", "authorizer", "invoke", "stream", "sweep", "token", "upload"]
+    );
     for route in &template.api.routes {
         assert_eq!(
             route.streamed,

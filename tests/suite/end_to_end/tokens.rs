@@ -115,7 +115,11 @@ async fn the_metadata_names_what_there_is(stack: &Stack) {
     let answer = stack.anonymous().send("GET", path, &spoofed, "").await;
     let (told, issuer) = (answer.json(), &stack.ready().gateway);
     assert_eq!(told["issuer"], *issuer);
-    assert_eq!(told["grant_types_supported"], json!(["client_credentials"]));
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    assert_eq!(
+        told["grant_types_supported"],
+        json!(["client_credentials", "authorization_code", "refresh_token", device])
+    );
     assert!(!answer.text().contains("evil"));
     let own_path = |name: &str| {
         told[name]

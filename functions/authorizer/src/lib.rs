@@ -61,6 +61,14 @@ impl State {
         })
     }
 
+    /// See [`Signing::refuse_weak_secret`].
+    ///
+    /// # Errors
+    /// When the secret is too weak for HS256, or cannot be read.
+    pub async fn refuse_weak_secret(&self) -> Result<(), Error> {
+        self.signing.refuse_weak_secret(self.clock.now()).await
+    }
+
     /// Answers API Gateway.
     ///
     /// # Errors
@@ -85,14 +93,13 @@ impl State {
     }
 
     async fn by_token(&self, token: &str) -> Result<Map<String, Value>, Closed> {
-        let key = self.signing.key().await.map_err(Closed::Unknown)?.verifying();
+        self.signing.ring(self.clock.now()).await.map_err(Closed::Unknown)?;
         let stopwatch = Stopwatch::start();
-        let verdict = key.verify(
-            token,
-            self.signing.issuer.as_str(),
-            &self.signing.audience,
-            self.clock.now_seconds(),
-        );
+        let verdict = self
+            .signing
+            .verify(token, self.clock.now())
+            .await
+            .map_err(Closed::Unknown)?;
         count(&verdict, stopwatch);
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
         let mut context = Map::new();

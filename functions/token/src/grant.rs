@@ -35,7 +35,7 @@ pub(crate) async fn client_credentials(
         scope: scopes.to_string(),
         team: client.team.map(Into::into),
     };
-    let access_token = state.signing.key().await?.sign(&claims).map_err(Error::internal)?;
+    let access_token = state.signing.sign(&claims, state.clock.now()).await?;
     Ok(TokenAnswer {
         access_token,
         token_type: "Bearer",

@@ -43,6 +43,14 @@ impl State {
             clock,
         })
     }
+
+    /// See [`Signing::refuse_weak_secret`].
+    ///
+    /// # Errors
+    /// When the secret is too weak for HS256, or cannot be read.
+    pub async fn refuse_weak_secret(&self) -> Result<(), Error> {
+        self.signing.refuse_weak_secret(self.clock.now()).await
+    }
 }
 
 /// The function's routes.

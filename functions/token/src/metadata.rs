@@ -14,8 +14,8 @@ use crate::State;
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 pub(crate) async fn jwks(Extract(state): Extract<Arc<State>>) -> Outcome {
-    let key = state.signing.key().await?.verifying().to_jwk();
-    cached(&value!({"keys": [key]}))
+    let now = state.clock.now();
+    cached(&state.signing.ring(now).await?.jwks(now))
 }
 
 pub(crate) async fn authorization_server(Extract(state): Extract<Arc<State>>) -> Outcome {

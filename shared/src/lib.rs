@@ -3,8 +3,8 @@
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
-//! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`upstream`], [`secrets`], [`signing`],
-//!    [`objects`], [`telemetry`].
+//! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
+//!    [`secret_hash`], [`signing`], [`objects`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -34,8 +34,10 @@ pub mod config;
 pub mod limits;
 pub mod objects;
 pub mod pricing;
+pub mod secret_hash;
 pub mod secrets;
 pub mod signing;
+pub mod standing;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;

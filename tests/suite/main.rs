@@ -4,6 +4,7 @@
 mod audit;
 mod audit_api;
 mod budgets_api;
+mod clients_api;
 mod documents;
 mod end_to_end;
 mod errors;
@@ -14,6 +15,7 @@ mod metering;
 mod money;
 mod passing_through;
 mod prices;
+mod revocation;
 mod signing_keys;
 mod store;
 mod streaming;

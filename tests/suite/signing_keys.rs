@@ -6,8 +6,7 @@ use gateway::jwt::{Audience, Claims, KeyAlgorithm, KeyRing, KeyState, Rotation};
 use gateway::secrets::Secrets;
 use gateway::signing::rotate;
 use jiff::SignedDuration;
-use serde_json::{Value, json};
-use tests::answer::Answer;
+use serde_json::json;
 use tests::backing::{Backing, Setup};
 use tests::event::request;
 use tests::fixtures::{AUDIENCE, CLIENT_ID, CLIENT_SECRET, ISSUER, SIGNING_SECRET, ends_at, held_clock};
@@ -30,29 +29,12 @@ fn secrets(backing: &Backing) -> (Secrets, String) {
     )
 }
 
-async fn http(functions: &Functions, event: &Value) -> (u16, Value) {
-    match functions.call("token", event).await {
-        Answer::Http(answer) => (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default()),
-        Answer::Authorizer(answer) => panic!("{answer}"),
-    }
-}
-
 async fn token(functions: &Functions) -> String {
     let wish = json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET });
-    let (status, body) = http(functions, &request("POST", "/api/v1/auth/token").json(&wish).event()).await;
-    assert_eq!(status, 200, "{body}");
-    body["access_token"].as_str().unwrap().to_owned()
-}
-
-async fn passes(functions: &Functions, token: &str) -> bool {
-    let event = json!({
-        "methodArn": "arn:aws:execute-api:us-east-1:000000000000:tollgate00/live/GET/api/usage/records",
-        "multiValueHeaders": {"authorization": [format!("Bearer {token}")]},
-    });
-    match functions.call("authorizer", &event).await {
-        Answer::Authorizer(answer) => answer["context"].is_object(),
-        Answer::Http(answer) => panic!("{answer:?}"),
-    }
+    let answer = functions
+        .ask("token", &request("POST", "/api/v1/auth/token").json(&wish))
+        .await;
+    answer.json()["access_token"].as_str().unwrap().to_owned()
 }
 
 /// B-24
@@ -81,7 +63,7 @@ async fn through_two_rotations_no_good_token_is_refused_and_no_removed_key_count
     let functions = Functions::new(&backing);
     let (secrets, id) = secrets(&backing);
     let forever = forever(&functions);
-    assert!(passes(&functions, &forever).await);
+    assert!(functions.lets_in(&forever).await);
     let mut kids = std::collections::BTreeSet::new();
     for step in 0..120 {
         let algorithm = [KeyAlgorithm::Es256, KeyAlgorithm::Rs256][step / 60];
@@ -89,8 +71,11 @@ async fn through_two_rotations_no_good_token_is_refused_and_no_removed_key_count
             .await
             .unwrap();
         let token = token(&functions).await;
-        assert!(passes(&functions, &token).await, "step {step}, at once");
-        let (_, jwks) = http(&functions, &request("GET", "/.well-known/jwks.json").event()).await;
+        assert!(functions.lets_in(&token).await, "step {step}, at once");
+        let jwks = functions
+            .ask("token", &request("GET", "/.well-known/jwks.json"))
+            .await
+            .json();
         let header = jsonwebtoken::decode_header(&token).unwrap();
         let published = jwks["keys"]
             .as_array()
@@ -100,14 +85,17 @@ async fn through_two_rotations_no_good_token_is_refused_and_no_removed_key_count
         assert!(published, "step {step}: {jwks}");
         kids.insert(header.kid.unwrap());
         functions.clock.advance_seconds(1500);
-        assert!(passes(&functions, &token).await, "step {step}, later");
+        rotate(&secrets, &id, &daily(algorithm), functions.clock.now())
+            .await
+            .unwrap();
+        assert!(functions.lets_in(&token).await, "step {step}, later");
         functions.clock.advance_seconds(299);
-        assert!(passes(&functions, &token).await, "step {step}, in its last second");
+        assert!(functions.lets_in(&token).await, "step {step}, in its last second");
         functions.clock.advance_seconds(1);
-        assert!(!passes(&functions, &token).await, "step {step}, at its end");
+        assert!(!functions.lets_in(&token).await, "step {step}, at its end");
     }
     assert!(kids.len() >= 3, "{kids:?}");
-    assert!(!passes(&functions, &forever).await, "its key is gone");
+    assert!(!functions.lets_in(&forever).await, "its key is gone");
 }
 
 /// A token of the first key that never ends.
@@ -148,7 +136,7 @@ async fn many_tokens_of_unknown_keys_make_for_one_reading_in_30_seconds() {
     };
     let storm = async || {
         let before = proxy.counts().secrets;
-        let passed = join_all((0..20).map(|_| passes(&functions, &unknown))).await;
+        let passed = join_all((0..20).map(|_| functions.lets_in(&unknown))).await;
         assert!(!passed.contains(&true));
         proxy.counts().secrets - before
     };
@@ -159,7 +147,7 @@ async fn many_tokens_of_unknown_keys_make_for_one_reading_in_30_seconds() {
     functions.clock.advance_seconds(1);
     assert_eq!(storm().await, 1);
     assert_eq!(storm().await, 0);
-    assert!(passes(&functions, &good).await);
+    assert!(functions.lets_in(&good).await);
 }
 
 /// Keys that cannot be read again count on for an hour, and not longer.
@@ -173,12 +161,12 @@ async fn while_the_secret_cannot_be_read_the_keys_count_on_for_an_hour_and_no_lo
     let proxy = backing.unreliable().unwrap();
     let functions = Functions::with(&backing, &[("AWS_ENDPOINT_URL_SECRETS_MANAGER", &proxy.url)]);
     let good = tests::fixtures::access_token(|_| ());
-    assert!(passes(&functions, &good).await);
+    assert!(functions.lets_in(&good).await);
     proxy.secrets_are_down(true);
     functions.clock.advance_seconds(3599);
-    assert!(passes(&functions, &good).await);
+    assert!(functions.lets_in(&good).await);
     functions.clock.advance_seconds(1);
-    assert!(!passes(&functions, &good).await);
+    assert!(!functions.lets_in(&good).await);
     proxy.secrets_are_down(false);
-    assert!(passes(&functions, &good).await);
+    assert!(functions.lets_in(&good).await);
 }

@@ -15,6 +15,9 @@ MODEL_ROUTES = {
 OPEN_ROUTES = {
     ("POST", "/oauth/token"),
     ("POST", "/api/v1/auth/token"),
+    ("POST", "/oauth/revoke"),
+    ("POST", "/oauth/introspect"),
+    ("GET", "/.well-known/openid-configuration"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/health"),
@@ -22,8 +25,9 @@ OPEN_ROUTES = {
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 MONEY = {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem")}
 ACTIONS = {
-    "token": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
-    "authorizer": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
+    "token": LOGS
+    | {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "secretsmanager:GetSecretValue"},
+    "authorizer": LOGS | {"dynamodb:GetItem", "dynamodb:BatchGetItem", "secretsmanager:GetSecretValue"},
     "invoke": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:CountTokens"},
     "stream": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:CountTokens"},
     "upload": LOGS
@@ -37,7 +41,7 @@ ACTIONS = {
 }
 READS_BY_DAY = {"admin"}
 EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_TABLE"}
-TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
+TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
 ENVIRONMENT = {
     "token": EVERY_FUNCTION | TOKENS,
     "authorizer": EVERY_FUNCTION | TOKENS,

@@ -14,6 +14,7 @@ use gateway::error::Error;
 use gateway::jwt::Refusal;
 use gateway::secret::Secret;
 use gateway::signing::Signing;
+use gateway::standing::Standings;
 use gateway::store::{ApiKey, Store};
 use serde_json::{Map, Value, json};
 
@@ -24,6 +25,7 @@ pub use event::AuthorizerRequest;
 pub struct State {
     store: Store,
     signing: Signing,
+    standings: Standings,
     clock: Clock,
 }
 
@@ -55,6 +57,7 @@ impl State {
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
         let store = Store::new(aws.dynamodb(), variables.table()?);
         Ok(Self {
+            standings: Standings::new(store.clone(), clock.clone()),
             store,
             signing: Signing::new(aws, variables)?,
             clock,
@@ -102,6 +105,9 @@ impl State {
             .map_err(Closed::Unknown)?;
         count(&verdict, stopwatch);
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
+        if !self.standings.stands(&claims).await.map_err(Closed::Unknown)? {
+            return Err(Closed::Unauthorized);
+        }
         let mut context = Map::new();
         context.insert(field::SUBJECT.into(), claims.sub.into());
         context.insert(field::SCOPES.into(), claims.scope.into());

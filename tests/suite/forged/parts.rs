@@ -112,7 +112,7 @@ fn encoded_otherwise(forge: &Forge) -> Vec<Forged> {
 fn with_trailing_bits(part: &str) -> String {
     let last = part.bytes().last().unwrap();
     let value = ALPHABET.iter().position(|it| *it == last).unwrap();
-    let spare = usize::from(part.len() % 4 != 0);
+    let spare = usize::from(!part.len().is_multiple_of(4));
     format!("{}{}", &part[..part.len() - 1], char::from(ALPHABET[value | spare]))
 }
 

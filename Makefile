@@ -22,6 +22,7 @@ events: ## replay events/ in process and through `cargo lambda invoke`
 	cargo build --locked --workspace
 	cargo test --locked --package tests --test suite events::
 
-bench: ## cold start, size and warm call of the release build
+bench: ## cold start, size, warm call and what budgets add, of the release build
 	cargo build --locked --release --workspace
 	cargo run --locked --release --package localstack --bin bench
+	cargo run --locked --release --package tests --bin bench_money

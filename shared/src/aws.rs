@@ -80,6 +80,20 @@ impl Aws {
         aws_sdk_secretsmanager::Client::from_conf(config.build())
     }
 
+    /// The EventBridge client.
+    pub fn eventbridge(&self) -> aws_sdk_eventbridge::Client {
+        let mut config = aws_sdk_eventbridge::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoint("EVENTBRIDGE"));
+        aws_sdk_eventbridge::Client::from_conf(config.build())
+    }
+
+    /// The SNS client.
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        let mut config = aws_sdk_sns::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoint("SNS"));
+        aws_sdk_sns::Client::from_conf(config.build())
+    }
+
     /// The S3 client. An endpoint of one's own is addressed by path, since its host has no name for each bucket.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let endpoint = self.endpoint("S3");

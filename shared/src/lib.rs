@@ -4,7 +4,7 @@
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
 //! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
-//!    [`secret_hash`], [`signing`], [`objects`], [`telemetry`].
+//!    [`secret_hash`], [`signing`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -29,8 +29,10 @@ pub mod wire;
 
 pub mod bound;
 
+pub mod alerts;
 pub mod aws;
 pub mod config;
+pub mod invocation_log;
 pub mod limits;
 pub mod objects;
 pub mod pricing;

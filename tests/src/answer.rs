@@ -14,8 +14,8 @@ use crate::placeholder;
 pub enum Answer {
     /// A function behind a proxy integration.
     Http(HttpAnswer),
-    /// The authorizer: its policy, or the error that it failed with.
-    Authorizer(Value),
+    /// A function that is invoked directly (the authorizer, the sweep): what it answers with, or the error that it failed with.
+    Direct(Value),
 }
 
 /// Status, headers and body.
@@ -40,10 +40,10 @@ const TRANSPORT: [&str; 6] = [
 ];
 
 impl Answer {
-    /// Reads API Gateway's JSON (`statusCode`, `multiValueHeaders`, `body`); what has no `statusCode` is an authorizer's.
+    /// Reads API Gateway's JSON (`statusCode`, `multiValueHeaders`, `body`); what has no `statusCode` was invoked directly.
     pub fn from_json(json: &Value) -> Self {
         let Some(status) = json["statusCode"].as_u64() else {
-            return Self::Authorizer(json.clone());
+            return Self::Direct(json.clone());
         };
         let mut headers = HeaderMap::new();
         for (name, values) in json["multiValueHeaders"].as_object().into_iter().flatten() {
@@ -71,14 +71,14 @@ impl Answer {
     pub fn http(self) -> HttpAnswer {
         match self {
             Self::Http(answer) => answer,
-            Self::Authorizer(value) => panic!("an authorizer's answer: {value}"),
+            Self::Direct(value) => panic!("no HTTP answer: {value}"),
         }
     }
 
     /// As a golden shows it, with placeholders.
     pub fn golden(&self) -> Value {
         let shown = match self {
-            Self::Authorizer(value) => value.clone(),
+            Self::Direct(value) => value.clone(),
             Self::Http(answer) => answer.shown(),
         };
         placeholder::replaced(shown)

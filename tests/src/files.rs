@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::backing::root;
 
-/// The functions, each a folder of `events/`.
-pub const FUNCTIONS: [&str; 6] = ["token", "authorizer", "invoke", "stream", "upload", "admin"];
+/// The functions, each a folder of `events/`, in the order in which they are replayed: the sweep before there is anything to sweep.
+pub const FUNCTIONS: [&str; 7] = ["sweep", "token", "authorizer", "invoke", "stream", "upload", "admin"];
 
 /// Those of them whose answers stream.
 pub const STREAMING: [&str; 2] = ["invoke", "stream"];

@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use gateway::aws::Aws;
 use gateway::clock::Clock;
+use gateway::error::Error;
 use gateway::http::{buffered, streaming};
 use gateway::invocation::Models;
 use http::HeaderMap;
@@ -22,7 +23,7 @@ use crate::backing::Backing;
 use crate::event::Request;
 use crate::fixtures::held_clock;
 
-/// The six functions, each built once as its `main` builds it.
+/// The seven functions, each built once as its `main` builds it.
 pub struct Functions {
     /// The time that they go by.
     pub clock: Clock,
@@ -32,6 +33,7 @@ pub struct Functions {
     stream: Router,
     upload: Router,
     admin: Router,
+    sweep: sweep::State,
 }
 
 /// An answer that has begun.
@@ -67,6 +69,7 @@ impl Functions {
             stream: stream::router(models("stream")),
             upload: upload::router(Arc::new(upload)),
             admin: admin::router(Arc::new(admin)),
+            sweep: sweep::State::new(&aws("sweep"), &variables("sweep"), clock.clone()).unwrap(),
             clock,
         }
     }
@@ -74,7 +77,8 @@ impl Functions {
     /// Hands an event to a function and reads its answer to the end.
     pub async fn call(&self, function: &str, event: &Value) -> Answer {
         match function {
-            "authorizer" => Answer::Authorizer(self.authorize(event).await),
+            "authorizer" => Answer::Direct(self.authorize(event).await),
+            "sweep" => Answer::Direct(told(self.sweep(event).await)),
             "token" => whole(&self.token, event).await,
             "upload" => whole(&self.upload, event).await,
             "admin" => whole(&self.admin, event).await,
@@ -115,12 +119,25 @@ impl Functions {
         self.authorize(&event).await["context"].is_object()
     }
 
+    /// Invokes the sweep, which has all the time that it needs.
+    pub async fn sweep(&self, event: &Value) -> Result<Value, Error> {
+        Box::pin(self.sweep.handle(event, None)).await
+    }
+
     async fn authorize(&self, event: &Value) -> Value {
         let request: AuthorizerRequest = serde_json::from_value(event.clone()).unwrap();
-        match self.authorizer.authorize(&request).await {
-            Ok(policy) => policy,
-            Err(closed) => serde_json::to_value(Diagnostic::from(lambda_runtime::Error::from(closed))).unwrap(),
-        }
+        told(self.authorizer.authorize(&request).await)
+    }
+}
+
+/// What the runtime tells of an outcome.
+fn told<E>(outcome: Result<Value, E>) -> Value
+where
+    lambda_runtime::Error: From<E>,
+{
+    match outcome {
+        Ok(value) => value,
+        Err(error) => serde_json::to_value(Diagnostic::from(lambda_runtime::Error::from(error))).unwrap(),
     }
 }
 

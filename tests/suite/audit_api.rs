@@ -81,7 +81,7 @@ impl Api {
         }
         let answer = self.functions.call("authorizer", &event).await;
         match answer {
-            tests::answer::Answer::Authorizer(policy) => policy["context"].clone(),
+            tests::answer::Answer::Direct(policy) => policy["context"].clone(),
             tests::answer::Answer::Http(_) => panic!("not an authorizer's answer"),
         }
     }

@@ -19,5 +19,7 @@ mod revocation;
 mod signing_keys;
 mod store;
 mod streaming;
+mod summary_api;
+mod sweep;
 mod unreliable;
 mod usage_api;

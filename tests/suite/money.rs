@@ -3,6 +3,7 @@
 mod concurrency;
 mod cuts;
 mod holds;
+mod prices;
 mod refusals;
 
 use gateway::budget::{ScopeKind, Unit, Window};

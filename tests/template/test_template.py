@@ -5,7 +5,7 @@ import json
 import re
 import unittest
 
-from transformed import ROOT, functions_by_binary, operations, references, resources, role_statements, source, transformed
+from transformed import ROOT, chosen, functions_by_binary, operations, references, resources, role_statements, source, transformed
 
 MODEL_ROUTES = {
     ("POST", "/bedrock/model/{id}/invoke"),
@@ -36,8 +36,28 @@ ACTIONS = {
     "admin": LOGS
     | {
         f"dynamodb:{it}"
-        for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "ConditionCheckItem", "DescribeTable")
+        for it in (
+            "GetItem",
+            "BatchGetItem",
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "Query",
+            "ConditionCheckItem",
+            "DescribeTable",
+        )
     },
+    "sweep": LOGS
+    | MONEY
+    | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
+    | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue"},
+}
+# What is there by a condition alone: rights, by the parameter without which they are not.
+CONDITIONAL = {
+    "s3": "HasInvocationLog",
+    "events": "HasAlertBus",
+    "sns": "HasAlertTopic",
+    "secretsmanager": "HasAlertWebhook",
 }
 READS_BY_DAY = {"admin"}
 EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_TABLE"}
@@ -45,10 +65,14 @@ TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_ISS
 ENVIRONMENT = {
     "token": EVERY_FUNCTION | TOKENS,
     "authorizer": EVERY_FUNCTION | TOKENS,
-    "invoke": EVERY_FUNCTION,
-    "stream": EVERY_FUNCTION | {"TOLLGATE_SSE_PING_SECONDS"},
+    "invoke": EVERY_FUNCTION | {"TOLLGATE_USAGE_RETENTION_DAYS"},
+    "stream": EVERY_FUNCTION | {"TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"},
     "upload": EVERY_FUNCTION | {"TOLLGATE_BUCKET"},
     "admin": EVERY_FUNCTION | {"TOLLGATE_API_KEYS_PER_OWNER"},
+    "sweep": EVERY_FUNCTION
+    | {"TOLLGATE_ACCOUNT", "TOLLGATE_USAGE_RETENTION_DAYS"}
+    | {f"TOLLGATE_INVOCATION_LOG_{it}" for it in ("BUCKET", "PREFIX", "GRACE_SECONDS")}
+    | {f"TOLLGATE_ALERT_{it}" for it in ("BUS", "TOPIC", "WEBHOOK_URL", "WEBHOOK_SECRET")},
 }
 # None of these costs anything while nobody calls, but for the secret (by the month) and what is stored.
 BILLED_BY_USE = {
@@ -56,6 +80,7 @@ BILLED_BY_USE = {
     "AWS::ApiGateway::RestApi",
     "AWS::ApiGateway::Stage",
     "AWS::DynamoDB::Table",
+    "AWS::Events::Rule",
     "AWS::IAM::Role",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",
@@ -90,6 +115,8 @@ class Routes(unittest.TestCase):
         events = set()
         for resource in source()["Resources"].values():
             for event in resource.get("Properties", {}).get("Events", {}).values():
+                if event["Type"] == "Schedule":
+                    continue
                 properties = event["Properties"]
                 self.assertEqual((event["Type"], properties["RestApiId"]), ("Api", {"Ref": "Gateway"}))
                 events.add((properties["Method"].upper(), properties["Path"]))
@@ -101,6 +128,18 @@ class Routes(unittest.TestCase):
     def test_request_bodies_of_every_type_stay_bytes(self):
         (api,) = resources("AWS::ApiGateway::RestApi").values()
         self.assertEqual(api["Body"]["x-amazon-apigateway-binary-media-types"], ["*/*"])
+
+
+class Schedules(unittest.TestCase):
+    def test_the_sweep_alone_runs_on_a_schedule_and_as_often_as_is_chosen(self):
+        (rule,) = resources("AWS::Events::Rule").values()
+        self.assertEqual(rule["ScheduleExpression"], {"Fn::Sub": "rate(${SweepMinutes} minutes)"})
+        self.assertNotIn("State", rule)
+        (target,) = rule["Targets"]
+        self.assertEqual(target["Arn"], {"Fn::GetAtt": ["SweepFunction", "Arn"]})
+        self.assertNotIn("Input", target)
+        # `rate(1 minutes)` is no rate.
+        self.assertGreaterEqual(source()["Parameters"]["SweepMinutes"]["MinValue"], 2)
 
 
 class Authorizer(unittest.TestCase):
@@ -177,6 +216,10 @@ class Functions(unittest.TestCase):
             with self.subTest(name):
                 if name in ("invoke", "stream"):
                     self.assertEqual(function["Timeout"], 900)
+                elif name == "sweep":
+                    self.assertEqual(function["Timeout"], 300)
+                    self.assertEqual(function["MemorySize"], 256)
+                    self.assertNotIn("ReservedConcurrentExecutions", function)
                 else:
                     self.assertLessEqual(function["Timeout"], 29)
 
@@ -209,10 +252,14 @@ class Roles(unittest.TestCase):
             name: [it for it in role_statements(function) if it["Effect"] != "Allow"]
             for name, function in functions_by_binary().items()
         }
-        (statement,) = denied.pop("admin")
-        self.assertEqual(set(statement["Action"]), {"dynamodb:UpdateItem", "dynamodb:DeleteItem"})
-        self.assertEqual(statement["Condition"], {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["AUDIT#*"]}})
-        self.assertEqual([it for it in denied.values() if it], [])
+        changes = {"dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"}
+        for name, actions in ACTIONS.items():
+            statements = denied.pop(name)
+            # Whoever may change items of the table may not change these.
+            self.assertEqual({it for statement in statements for it in statement["Action"]}, actions & changes, name)
+            for statement in statements:
+                self.assertEqual(statement["Condition"], {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["AUDIT#*"]}})
+        self.assertEqual(denied, {})
 
     def test_each_names_its_resources(self):
         models = {
@@ -229,15 +276,48 @@ class Roles(unittest.TestCase):
                 "bedrock": [{"Fn::Sub": model} for model in sorted(models)],
             }
             index = {"Fn::Sub": "${Table.Arn}/index/by_day"}
+            if name == "sweep":
+                log = "arn:${AWS::Partition}:s3:::${InvocationLogBucket}"
+                records = "/*AWSLogs/${AWS::AccountId}/BedrockModelInvocationLogs/${AWS::Region}/*"
+                allowed |= {
+                    "dynamodb": [{"Fn::GetAtt": ["Table", "Arn"]}, index],
+                    "secretsmanager": [{"Ref": "AlertWebhookSecret"}],
+                    "s3": [{"Fn::Sub": log}, {"Fn::Sub": log + records}],
+                    "events": [{"Ref": "AlertBusArn"}],
+                    "sns": [{"Ref": "AlertTopicArn"}],
+                }
             for statement in role_statements(function):
                 (service,) = {action.split(":")[0] for action in statement["Action"]}
                 resource = statement["Resource"]
                 named = resource if isinstance(resource, list) else [resource]
+                if statement["Effect"] == "Deny":
+                    self.assertEqual(named, [{"Fn::GetAtt": ["Table", "Arn"]}], name)
+                    continue
                 if name in READS_BY_DAY and named == [index]:
                     # An index is read, and nothing else is done to it.
                     self.assertEqual(statement["Action"], ["dynamodb:Query"], name)
                     continue
                 self.assertEqual(sorted(named, key=str), sorted(allowed[service], key=str), (name, service))
+
+    def test_a_right_that_a_parameter_asks_for_is_not_there_without_it(self):
+        found = {}
+        for role in resources("AWS::IAM::Role").values():
+            for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
+                condition, then = chosen(statement)
+                if condition:
+                    (service,) = {action.split(":")[0] for action in then["Action"]}
+                    found[service] = condition
+        self.assertEqual(found, CONDITIONAL)
+        parameters = {
+            "HasInvocationLog": "InvocationLogBucket",
+            "HasAlertBus": "AlertBusArn",
+            "HasAlertTopic": "AlertTopicArn",
+            "HasAlertWebhook": "AlertWebhookUrl",
+        }
+        conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}
+        self.assertEqual(transformed()["Conditions"], conditions)
+        for parameter in parameters.values():
+            self.assertEqual(source()["Parameters"][parameter]["Default"], "", parameter)
 
 
 class Storage(unittest.TestCase):
@@ -263,10 +343,15 @@ class Storage(unittest.TestCase):
         self.assertEqual(recovery, {"Ref": "PointInTimeRecovery"})
 
     def test_the_signing_seed_is_made_by_the_deployment_itself(self):
-        (secret,) = resources("AWS::SecretsManager::Secret").values()
-        generate = secret["GenerateSecretString"]
+        generate = resources("AWS::SecretsManager::Secret")["SigningSecret"]["GenerateSecretString"]
         self.assertEqual(json.loads(generate["SecretStringTemplate"]), {"alg": "EdDSA"})
         self.assertEqual((generate["GenerateStringKey"], generate["PasswordLength"]), ("seed", 64))
+
+    def test_the_webhooks_secret_is_base64_of_a_key_and_there_only_with_a_webhook(self):
+        secret = transformed()["Resources"]["AlertWebhookSecret"]
+        self.assertEqual(secret["Condition"], "HasAlertWebhook")
+        # Letters and digits alone, and a multiple of four of them.
+        self.assertEqual(secret["Properties"]["GenerateSecretString"], {"PasswordLength": 64, "ExcludePunctuation": True})
 
 
 class Template(unittest.TestCase):

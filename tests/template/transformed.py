@@ -59,9 +59,19 @@ def functions_by_binary():
 
 
 def role_statements(function):
-    """The policy statements of a function's role."""
+    """The policy statements of a function's role, those that a condition adds among them."""
     role = resources("AWS::IAM::Role")[function["Role"]["Fn::GetAtt"][0]]
-    return [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    return [chosen(statement)[1] for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def chosen(value):
+    """The condition of what is there by a condition alone, and what that is; None and the value itself for any other."""
+    if not isinstance(value, dict) or "Fn::If" not in value:
+        return None, value
+    condition, then, otherwise = value["Fn::If"]
+    if otherwise not in ({"Ref": "AWS::NoValue"}, ""):
+        raise AssertionError(f"a choice of two: {value}")
+    return condition, then
 
 
 def references(node):

@@ -56,6 +56,7 @@ pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/health", get(health::check))
         .route("/api/usage/records", get(usage::records))
+        .route("/api/usage/summary", get(usage::summary))
         .route("/api/keys", get(keys::list).post(keys::create))
         .route("/api/keys/{id}", delete(keys::revoke))
         .route("/api/admin/clients", get(clients::list).post(clients::create))

@@ -98,6 +98,7 @@ pub(super) enum Material {
 }
 
 /// A key that signs, and its public half.
+#[derive(Clone)]
 pub struct SigningKey {
     encoding: EncodingKey,
     public: VerifyingKey,

@@ -12,8 +12,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use jiff::Timestamp;
 
-use super::budgets::state;
-use super::{AuditEntry, BudgetState, Item, Store, condition_failed, item, key, unavailable};
+use super::{AuditEntry, Store, condition_failed, item, key, unavailable};
 use crate::budget::{Amount, BudgetId, BudgetSet, DEFAULT_ID, ScopeKind, Unit, Window};
 use crate::error::Error;
 
@@ -82,20 +81,6 @@ impl Store {
         self.read(key::budget_set(scope, id)).await
     }
 
-    /// The states of these windows, in their order; none where nothing was ever held.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::Unavailable`]
-    pub async fn budget_states(&self, budgets: &[BudgetId]) -> Result<Vec<Option<BudgetState>>, Error> {
-        let keys: Vec<Item> = budgets.iter().map(|it| key::budget_state(it).into_item()).collect();
-        let found = self.batch_get(keys.clone()).await?;
-        let at = |key: &Item| {
-            let is_here = |it: &&Item| key.iter().all(|(name, value)| it.get(name) == Some(value));
-            found.iter().find(is_here).map(state).transpose()
-        };
-        keys.iter().map(at).collect()
-    }
-
     /// Changes limits, and with them the states of the windows that are current at `now`; `audit` tells of it.
     ///
     /// # Errors
@@ -154,10 +139,10 @@ impl Store {
         });
         let (budgets, limits): (Vec<_>, Vec<_>) = wanted.unzip();
         let states = self.budget_states(&budgets).await?;
-        let all = budgets.into_iter().zip(limits).zip(states);
+        let all = budgets.into_iter().zip(limits);
         Ok(all
-            .filter_map(|((budget, to), state)| {
-                let from = state?.limit;
+            .filter_map(|(budget, to)| {
+                let from = states.get(&budget)?.limit;
                 (from != to).then_some(Move { budget, from, to })
             })
             .collect())

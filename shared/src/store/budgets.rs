@@ -6,9 +6,12 @@
 //! condition fails then, and the item that comes back with the refusal shows that the hold is there (or gone) already.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
+use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -17,6 +20,10 @@ use super::{Cursor, Item, List, Page, Store, key, unavailable};
 use crate::budget::{Amount, BudgetId, BudgetSet, ScopeKind};
 use crate::error::Error;
 
+/// So often a write meets a transaction before it gives up.
+const MOST_CONFLICTS: u32 = 7;
+/// How long it waits the first time; each further time twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// What the names of holds begin with; no other attribute does.
 const HOLD_PREFIX: &str = "h-";
 
@@ -122,7 +129,7 @@ impl Store {
             expression.push_str(", expires_at = :expires_at");
             update = update.expression_attribute_values(":expires_at", AttributeValue::N(seconds.to_string()));
         }
-        match update.update_expression(expression).send().await {
+        match unless_conflicting(update.update_expression(expression)).await {
             Ok(answer) => Ok(Hold::Held {
                 available: state(&answer.attributes.unwrap_or_default())?.available(),
             }),
@@ -157,7 +164,7 @@ impl Store {
         let mut held = held;
         loop {
             // An expression adds or subtracts once, so what comes back is reckoned here, of what the condition makes sure is held.
-            let outcome = self
+            let update = self
                 .client
                 .update_item()
                 .table_name(&self.table)
@@ -169,10 +176,8 @@ impl Store {
                 .expression_attribute_values(":spent", number(spent))
                 .expression_attribute_values(":held", number(held))
                 .return_values(ReturnValue::UpdatedNew)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .send()
-                .await;
-            let refused = match outcome {
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            let refused = match unless_conflicting(update).await {
                 Ok(answer) => {
                     let state = state(&answer.attributes.unwrap_or_default())?;
                     return Ok(Some(Left {
@@ -195,17 +200,15 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]: then it may be released or not; doing it again is safe.
     pub async fn release_hold(&self, budget: &BudgetId, request_id: &str) -> Result<(), Error> {
-        let outcome = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key::budget_state(budget).into_item()))
             .update_expression("SET available = available + #hold REMOVE #hold")
             .condition_expression("attribute_exists(#hold)")
-            .expression_attribute_names("#hold", hold_name(request_id))
-            .send()
-            .await;
-        match outcome {
+            .expression_attribute_names("#hold", hold_name(request_id));
+        match unless_conflicting(update).await {
             Ok(_) => Ok(()),
             Err(error) => refused(error).map(drop),
         }
@@ -284,12 +287,34 @@ impl Store {
     }
 }
 
-fn number(amount: Amount) -> AttributeValue {
+/// Sends an update, again and again while a transaction on the same item is under way: that of an administrator who changes the
+/// limit is the only one there is, and takes milliseconds. (The SDK does not repeat these by itself.)
+async fn unless_conflicting(
+    update: UpdateItemFluentBuilder,
+) -> Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>> {
+    for number in 0..MOST_CONFLICTS {
+        match update.clone().send().await {
+            Err(error) if is_conflict(&error) => {
+                let pause = FIRST_PAUSE.saturating_mul(1 << number);
+                tokio::time::sleep(pause).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    update.send().await
+}
+
+fn is_conflict<R>(error: &SdkError<UpdateItemError, R>) -> bool {
+    let error = error.as_service_error();
+    error.is_some_and(UpdateItemError::is_transaction_conflict_exception)
+}
+
+pub(super) fn number(amount: Amount) -> AttributeValue {
     AttributeValue::N(amount.to_string())
 }
 
 /// `minuend - subtrahend`, which is negative where more was spent than held.
-fn difference(minuend: Amount, subtrahend: Amount) -> AttributeValue {
+pub(super) fn difference(minuend: Amount, subtrahend: Amount) -> AttributeValue {
     let (minuend, subtrahend) = (minuend.as_u128(), subtrahend.as_u128());
     AttributeValue::N(match minuend.checked_sub(subtrahend) {
         Some(difference) => difference.to_string(),

@@ -143,28 +143,6 @@ pub(super) fn budget_state(budget: &BudgetId) -> Key {
     Key::new(&budget_states(budget.scope, &budget.id), &sort)
 }
 
-/// The partition of a month's audit entries, `month` as `2026-11`.
-pub(super) fn audit(month: &str) -> String {
-    format!("AUDIT#{month}")
-}
-
-pub(super) fn audit_entry(time: Timestamp, audit_id: &str) -> Key {
-    let time = rfc3339_millis(time);
-    // RFC 3339 begins with year and month.
-    let month: String = time.chars().take(7).collect();
-    Key::new(&audit(&month), &format!("{time}#{audit_id}"))
-}
-
-const PRICES: &str = "PRICES";
-
-pub(super) fn price_head() -> Key {
-    Key::new(PRICES, "HEAD")
-}
-
-pub(super) fn price_revision(revision: u64) -> Key {
-    Key::new(PRICES, &format!("R#{revision:010}"))
-}
-
 pub(super) fn rollups(dimension: Dimension, period: Period, bucket: &str) -> String {
     format!("ROLLUP#{}#{}#{bucket}", dimension.label(), period.label())
 }
@@ -188,4 +166,26 @@ pub(super) const ALERTS: &str = "ALERTS";
 
 pub(super) fn alert(event_id: &str) -> Key {
     Key::new(ALERTS, event_id)
+}
+
+/// The partition of a month's audit entries, `month` as `2026-11`.
+pub(super) fn audit(month: &str) -> String {
+    format!("AUDIT#{month}")
+}
+
+pub(super) fn audit_entry(time: Timestamp, audit_id: &str) -> Key {
+    let time = rfc3339_millis(time);
+    // RFC 3339 begins with year and month.
+    let month: String = time.chars().take(7).collect();
+    Key::new(&audit(&month), &format!("{time}#{audit_id}"))
+}
+
+const PRICES: &str = "PRICES";
+
+pub(super) fn price_head() -> Key {
+    Key::new(PRICES, "HEAD")
+}
+
+pub(super) fn price_revision(revision: u64) -> Key {
+    Key::new(PRICES, &format!("R#{revision:010}"))
 }

@@ -1,6 +1,7 @@
 //! The table. Every key string is made in `key`, a file per aggregate holds its items and what can be done to them, and
 //! a condition that fails is an outcome, not an error. No request's path scans.
 
+mod alerts;
 mod api_keys;
 mod audit;
 mod batch;
@@ -9,12 +10,15 @@ mod budgets;
 mod calls;
 mod clients;
 mod concurrent;
+mod days;
 mod denied_tokens;
 mod files;
 mod key;
 mod prices;
+mod rollup_lists;
 mod rollups;
 mod sweep;
+mod upkeep;
 mod usage;
 mod usage_lists;
 
@@ -32,23 +36,27 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 
+pub use alerts::PendingAlert;
 pub use api_keys::{ApiKey, KeyCreation};
 pub use audit::AuditEntry;
 pub use budget_changes::{BudgetChange, BudgetWrite};
 pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::{ClientSecret, ClientStatus, LIVE_SECRETS, ServiceClient, StoredHash};
+pub use days::DayPlace;
 pub use files::StoredFile;
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
+pub use rollup_lists::{RollupIds, RollupList};
 pub use sweep::{CallKey, SweepHead, SweptRow};
+pub use upkeep::Claim;
 pub use usage::{Recorded, UsageRow};
 pub use usage_lists::UsageWanted;
 
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;
 
-/// The longest place, in bytes: a start, a request id and a subject.
-const MAX_PLACE: usize = 384;
+/// The longest place, in bytes: two starts, two subjects and a model.
+const MAX_PLACE: usize = 512;
 
 /// The table and its client.
 #[derive(Clone, Debug)]

@@ -99,9 +99,39 @@ impl Store {
             return self.rollups_of(dimension, period, bucket, id, limit, after).await;
         }
         let partition = key::rollups(dimension, period, bucket);
+        self.rollup_page(dimension, period, partition, None, limit, after).await
+    }
+
+    /// The sums of one dimension over the period that holds `at`, in the order of ids.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`], and [`crate::error::Kind::InvalidRequest`] for a cursor from elsewhere.
+    pub async fn rollups_at(
+        &self,
+        dimension: Dimension,
+        period: Period,
+        at: Timestamp,
+        limit: usize,
+        after: Option<&Cursor>,
+    ) -> Result<Page<Rollup>, Error> {
+        let partition = key::rollups(dimension, period, &period.bucket(at));
+        let prefix = format!("{}#", period.start(at));
+        self.rollup_page(dimension, period, partition, Some(&prefix), limit, after)
+            .await
+    }
+
+    async fn rollup_page(
+        &self,
+        dimension: Dimension,
+        period: Period,
+        partition: String,
+        prefix: Option<&str>,
+        limit: usize,
+        after: Option<&Cursor>,
+    ) -> Result<Page<Rollup>, Error> {
         let list = List {
             partition,
-            prefix: None,
+            prefix,
             newest_first: false,
             limit,
             after,
@@ -166,7 +196,7 @@ fn numbers(totals: &Totals) -> [String; 9] {
 }
 
 /// Reads an item. A cost has up to 38 digits, which no integer of `serde_dynamo` holds, so all numbers are read as digits.
-fn rollup(dimension: Dimension, period: Period, item: &Item) -> Result<Rollup, Error> {
+pub(super) fn rollup(dimension: Dimension, period: Period, item: &Item) -> Result<Rollup, Error> {
     let place = super::sort_key(item)?;
     let (start, id) = place
         .split_once('#')

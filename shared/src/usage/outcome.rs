@@ -22,11 +22,13 @@ pub enum Outcome {
     StreamInterrupted,
     /// The caller left; the answer was read to its end all the same.
     ClientDisconnected,
+    /// The function that made the call died; what it used was found out or estimated later.
+    Lost,
 }
 
 impl Outcome {
     /// Every outcome, for tables and metrics.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Success,
         Self::ClientError,
         Self::Denied,
@@ -35,6 +37,7 @@ impl Outcome {
         Self::Timeout,
         Self::StreamInterrupted,
         Self::ClientDisconnected,
+        Self::Lost,
     ];
 
     /// The outcome of a call whose upstream answered with this HTTP status.
@@ -61,6 +64,7 @@ impl Outcome {
             Self::Timeout => "timeout",
             Self::StreamInterrupted => "stream_interrupted",
             Self::ClientDisconnected => "client_disconnected",
+            Self::Lost => "lost",
         }
     }
 }

@@ -110,6 +110,12 @@ impl Caller {
         self.send("POST", path, &[("content-type", "application/json")], body.to_string())
             .await
     }
+
+    /// `PUT` of JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send("PUT", path, &[("content-type", "application/json")], body.to_string())
+            .await
+    }
 }
 
 /// An answer whose body is on its way. Dropping it closes the connection, as a client that leaves does.

@@ -92,6 +92,17 @@ impl Mock {
         .await
     }
 
+    /// All that was billed, once no call is open. For a test with a stack of its own.
+    pub async fn all_bills(&self) -> Vec<LedgerCall> {
+        eventually("no call is open", async || {
+            let mut ledger = self.control("ledger").await;
+            let calls: Vec<LedgerCall> = serde_json::from_value(ledger["calls"].take()).unwrap();
+            let over = calls.iter().all(|call| call.outcome != "open");
+            over.then(|| calls.into_iter().filter(|call| call.billed).collect())
+        })
+        .await
+    }
+
     /// Returns when the invocation log's records of all calls that are not open are in S3.
     pub async fn flush_log(&self) {
         let answer = self.0.send("POST", "/_mock/log/flush", &[], "").await;

@@ -136,6 +136,7 @@ impl Proxy {
         match decided {
             Err(outage) => Ok(out_of_order(outage)),
             Ok(Fate::Throttled) => Ok(throttled()),
+            Ok(Fate::Conflicting) => Ok(conflicting()),
             Ok(Fate::Done) => self.pass_on(&self.dynamodb, request).await,
             Ok(Fate::Lost) => {
                 let answer = self.pass_on(&self.dynamodb, request).await?;
@@ -192,6 +193,14 @@ fn throttled() -> Response {
         StatusCode::BAD_REQUEST,
         "ProvisionedThroughputExceededException",
         "The level of configured provisioned throughput for the table was exceeded.",
+    )
+}
+
+fn conflicting() -> Response {
+    error(
+        StatusCode::BAD_REQUEST,
+        "TransactionConflictException",
+        "Transaction is ongoing for the item",
     )
 }
 

@@ -31,6 +31,8 @@ pub enum Fate {
     Throttled,
     /// It is done, and its answer is lost.
     Lost,
+    /// It meets a transaction on its item, and is not done. Only a script asks for it.
+    Conflicting,
 }
 
 /// How many requests there were and what became of them.

@@ -240,7 +240,10 @@ fn case(method: &'static str, route: &'static str, id: &str, scope: Option<&'sta
     Case {
         method,
         route,
-        path: route.replace("{id}", id).replace("{secret_id}", "secret_none"),
+        path: route
+            .replace("{scope}", "team")
+            .replace("{id}", id)
+            .replace("{secret_id}", "secret_none"),
         content_type: "application/json",
         body: String::new(),
         scope,
@@ -306,6 +309,11 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
     vec![
         case("GET", "/api/usage/records", "", Some("usage:read"), 200),
         Case {
+            path: "/api/usage/summary?period=day&group=user".to_owned(),
+            ..case("GET", "/api/usage/summary", "", Some("usage:read"), 200)
+        },
+        case("GET", "/api/budgets", "", Some("usage:read"), 200),
+        Case {
             body: named.clone(),
             ..case("POST", "/api/keys", "", keys, 201)
         },
@@ -335,6 +343,15 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         ),
         case("DELETE", "/api/admin/clients/{id}", &client_id, admin, 204),
         case("GET", "/api/admin/audit", "", admin, 200),
+        case("GET", "/api/admin/budgets", "", admin, 200),
+        // In this order: what is put can be read, and what is taken away no more.
+        Case {
+            body: json!({"limits": [{"unit": "requests", "window": "day", "limit": 1}]}).to_string(),
+            ..case("PUT", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 200)
+        },
+        case("GET", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 200),
+        case("GET", "/api/admin/budgets/{scope}/{id}/state", "matrix", admin, 200),
+        case("DELETE", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 204),
         case("GET", "/health", "", None, 200),
     ]
 }

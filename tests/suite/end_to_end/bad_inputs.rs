@@ -122,7 +122,15 @@ async fn no_bad_query_gets_a_500_or_a_record(stack: &Stack) {
         "cursor=YQBi",
     ];
     let long = format!("cursor={}", "A".repeat(4_000));
-    let lists = ["/api/usage/records", "/api/keys", "/api/admin/clients", "/api/v1/files"];
+    let lists = [
+        "/api/usage/records",
+        "/api/usage/summary",
+        "/api/keys",
+        "/api/admin/clients",
+        "/api/admin/audit",
+        "/api/admin/budgets",
+        "/api/v1/files",
+    ];
     let mut faults = Vec::new();
     for path in lists {
         for query in queries.into_iter().chain([long.as_str()]) {
@@ -133,8 +141,15 @@ async fn no_bad_query_gets_a_500_or_a_record(stack: &Stack) {
         }
     }
     // A place that is none in these lists. (In the others any text is a place.)
-    for path in ["/api/keys?cursor=e30", "/api/usage/records?cursor=e30"] {
-        let answer = user.caller.get(path).await;
+    for path in [
+        "/api/keys",
+        "/api/usage/records",
+        "/api/admin/audit",
+        "/api/admin/budgets",
+    ]
+    .map(|it| format!("{it}?cursor=e30"))
+    {
+        let answer = user.caller.get(&path).await;
         assert_eq!(answer.status, 400, "{path}: {answer:?}");
     }
     for query in [

@@ -29,6 +29,7 @@ mod credentials;
 mod faults;
 mod files;
 mod keys;
+mod killed;
 mod metering;
 mod models;
 mod restart;

@@ -89,15 +89,16 @@ async fn no_header_or_field_chooses_an_identity_an_upstream_or_a_price(stack: &S
     assert_eq!(answer.header("request-id"), answer.header("x-amzn-requestid"));
     let clients = caller.get("/api/admin/clients").await;
     assert_eq!(clients.status, 403, "{clients:?}");
-    // What changes the price is refused until it has one.
-    for header in [
-        "x-amzn-bedrock-service-tier",
-        "x-amzn-bedrock-performanceconfig-latency",
+    // What changes the price is refused as long as it has none.
+    for (header, value, status) in [
+        ("x-amzn-bedrock-service-tier", "priority", 404),
+        ("x-amzn-bedrock-service-tier", "reserved", 400),
+        ("x-amzn-bedrock-performanceconfig-latency", "optimized", 400),
     ] {
         let path = Route::Invoke.path(MODEL);
         let body = Route::Invoke.body(MODEL, &mark).to_string();
-        let answer = user.caller.send("POST", &path, &[(header, "priority")], body).await;
-        assert_eq!(answer.status, 400, "{answer:?}");
+        let answer = user.caller.send("POST", &path, &[(header, value)], body).await;
+        assert_eq!(answer.status, status, "{answer:?}");
     }
     assert_eq!(user.rows().await.len(), 1);
 }

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use gateway::budget::ScopeKind;
 use gateway::store::Store;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tests::backing::{Backing, Setup};
 use tests::books::{amount, assert_rows_equal_bills, balanced, budget, cost, open_calls, plant, rows};
@@ -106,16 +106,18 @@ async fn of_a_thousand_calls_at_once_a_budget_for_a_hundred_lets_95_to_100_throu
     assert_eq!(open_calls(&store).await.len(), count(200) + 1);
 }
 
-/// Throttled writes and lost answers: still never more than the budget pays for, and never an unbalanced state.
+/// Throttled writes and lost answers: still never more than the budget pays for, never an unbalanced state, and after the sweep the rows
+/// are Bedrock's bill and nothing is held.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_thousand_calls_at_once_over_a_failing_table_no_more_than_a_hundred_get_through() {
     let _alone = ALONE.lock().await;
     let setup = Setup {
         unreliable_table: true,
-        ..Setup::default()
+        invocation_log: true,
     };
     let backing = Backing::start_with(&setup).await;
     let functions = Functions::with(&backing, &UNSHORTENED);
+    backing.mock.change_log(|log| log.clock = functions.clock.clone());
     let price = price_of_a_call(&backing, &functions).await;
     for (scope, id) in SCOPES {
         plant(&backing, scope, id, &[(MONTH.0, MONTH.1, PAID_FOR * price)]).await;
@@ -143,6 +145,20 @@ async fn of_a_thousand_calls_at_once_over_a_failing_table_no_more_than_a_hundred
     let billed = backing.mock.ledger().totals.billed - 1;
     assert!(billed <= 100, "{billed} went out");
     assert_eq!(count(200) + count(402) + count(503), CALLS, "{statuses:?}");
+
+    backing.mock.flush_log().await.unwrap();
+    let later = at + SignedDuration::from_hours(2);
+    functions.sweep(&json!({"time": later.to_string()})).await.unwrap();
+    let all = rows(&store, CARLA).await;
+    assert_rows_equal_bills(&all, &backing.mock.ledger().calls);
+    for (scope, id) in SCOPES {
+        let state = balanced(&store, &budget(scope, id, MONTH.0, MONTH.1, at))
+            .await
+            .unwrap();
+        assert_eq!(state.holds.len(), 0, "nothing is held at rest: {scope:?}");
+        assert_eq!(state.spent.as_u128() + price, cost(&all), "{scope:?}");
+    }
+    assert_eq!(open_calls(&store).await, [], "every call is at its end");
 }
 
 /// The worst case of a call may be a thousand times what it costs: the last of a budget is still of use.

@@ -7,7 +7,7 @@ use tests::backing::{Backing, Setup};
 use tests::books::{amount, balanced, budget, open_calls, plant, rows};
 use tests::event::{MODEL, messages};
 use tests::in_process::Functions;
-use tests::unreliable::Outage;
+use tests::unreliable::{Fate, Outage};
 
 use super::{CARLA, KEY, MONTH, answer, by_carla, by_invoke, by_messages, now, scopes};
 
@@ -258,4 +258,31 @@ async fn an_answer_says_what_it_cost_and_what_is_left() {
         picodollars(streamed.header("x-tollgate-budget-remaining")),
         limit - cost - at_most
     );
+}
+
+/// DynamoDB refuses a write that meets a transaction on its item, as when an administrator changes the limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_whose_limit_is_just_changed_takes_the_call_all_the_same() {
+    let setup = Setup {
+        unreliable_table: true,
+        ..Setup::default()
+    };
+    let backing = Backing::start_with(&setup).await;
+    let functions = Functions::new(&backing);
+    plant(&backing, ScopeKind::User, CARLA, &[(MONTH.0, MONTH.1, 10_u128.pow(12))]).await;
+    let (done, conflict) = (Fate::Done, Fate::Conflicting);
+    // The open call, the hold at its third try, the row, and the settlement at its second.
+    backing
+        .unreliable()
+        .unwrap()
+        .script(&[done, conflict, conflict, done, done, conflict, done]);
+    let let_through = answer(&functions, "stream", &by_messages(&json!({}), 100, false)).await;
+    assert_eq!(let_through.status, 200, "{:?}", let_through.body);
+    let state = balanced(
+        &backing.store(),
+        &budget(ScopeKind::User, CARLA, MONTH.0, MONTH.1, now(&functions)),
+    )
+    .await;
+    let state = state.unwrap();
+    assert!(state.holds.is_empty() && state.spent > amount(0), "{state:?}");
 }

@@ -145,11 +145,12 @@ async fn states(state: &State, whose: &[(ScopeKind, String)]) -> Result<Vec<Show
         .flat_map(|(scope, id)| limits(&sets, *scope, id, now))
         .collect();
     let budgets: Vec<BudgetId> = limits.iter().map(|(budget, ..)| budget.clone()).collect();
-    let states = state.store.budget_states(&budgets).await?;
-    let all = limits.into_iter().zip(states);
-    Ok(all
-        .map(|((budget, limit, is_default), state)| Shown::of(budget, limit, is_default, state, now))
-        .collect())
+    let mut states = state.store.budget_states(&budgets).await?;
+    let shown = limits.into_iter().map(|(budget, limit, is_default)| {
+        let state = states.remove(&budget);
+        Shown::of(budget, limit, is_default, state, now)
+    });
+    Ok(shown.collect())
 }
 
 /// The most keys of one `BatchGetItem`.

@@ -2,5 +2,7 @@
 
 mod access;
 mod records;
+mod summary;
 
 pub(crate) use records::records;
+pub(crate) use summary::summary;

@@ -1,0 +1,127 @@
+//! The sweep: what calls leave behind is brought to its end here, off every request's path.
+//!
+//! It settles calls whose function died, puts rows into the rollups exactly once, raises alerts of budgets, and carries changed
+//! limits to the windows that run. It sees to the signing keys too. Asked to, it recomputes what a time cost from its rows alone. Everything it does may be done twice,
+//! cut off anywhere, and done by two at once.
+
+mod alerts;
+mod budgets;
+mod event;
+mod finish;
+mod keys;
+mod lost;
+mod pass;
+mod recompute;
+mod repair;
+mod report;
+
+use gateway::alerts::Alerts;
+use gateway::aws::Aws;
+use gateway::clock::Clock;
+use gateway::config::{ConfigError, Variables};
+use gateway::error::Error;
+use gateway::invocation_log::InvocationLog;
+use gateway::store::Store;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use event::Command;
+use keys::Keys;
+
+/// So long past its deadline a call's function is surely dead, whatever the clocks say.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+const DEFAULT_LOG_GRACE_SECONDS: u32 = 15 * 60;
+const DEFAULT_RETENTION_DAYS: u32 = 400;
+/// With less than this left nothing new is begun: the longest that one step takes while the table is slow.
+const MARGIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// What the sweep works with.
+pub struct State {
+    store: Store,
+    alerts: Alerts,
+    keys: Keys,
+    log: Option<InvocationLog>,
+    /// How long after a call's deadline its record may still come into the invocation log.
+    log_grace: SignedDuration,
+    retention_days: u32,
+    clock: Clock,
+}
+
+impl State {
+    /// Reads the configuration and builds the clients. Nothing goes out before the first event.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming what is wrong.
+    pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
+        let seconds: u32 = variables.or(
+            "TOLLGATE_INVOCATION_LOG_GRACE_SECONDS",
+            "whole seconds",
+            DEFAULT_LOG_GRACE_SECONDS,
+        )?;
+        Ok(Self {
+            store: Store::new(aws.dynamodb(), variables.table()?),
+            alerts: Alerts::new(aws, variables)?,
+            keys: Keys::new(aws, variables)?,
+            log: invocation_log(aws, variables)?,
+            log_grace: SignedDuration::from_secs(seconds.into()),
+            retention_days: variables.or("TOLLGATE_USAGE_RETENTION_DAYS", "whole days", DEFAULT_RETENTION_DAYS)?,
+            clock,
+        })
+    }
+
+    /// Does what an event asks for, and tells what was done. A run that ends before `deadline` has not done everything is no
+    /// failure: the next one goes on.
+    ///
+    /// # Errors
+    /// [`gateway::error::Kind::InvalidRequest`] for an event that asks for nothing known, [`gateway::error::Kind::Unavailable`] when
+    /// the table fails.
+    pub async fn handle(&self, event: &Value, deadline: Option<Timestamp>) -> Result<Value, Error> {
+        let time = Time {
+            clock: &self.clock,
+            deadline: deadline.filter(|at| *at > self.clock.now()),
+        };
+        match Command::read(event)? {
+            Command::Sweep { now } => {
+                let now = now.unwrap_or_else(|| self.clock.now());
+                let report = Box::pin(pass::run(self, now, time)).await?;
+                serde_json::to_value(report).map_err(Error::internal)
+            }
+            Command::Recompute { days } => {
+                let report = Box::pin(recompute::run(&self.store, &days, time)).await?;
+                serde_json::to_value(report).map_err(Error::internal)
+            }
+        }
+    }
+}
+
+/// How much time there is.
+#[derive(Clone, Copy)]
+struct Time<'a> {
+    clock: &'a Clock,
+    /// When the function is killed, if it is known.
+    deadline: Option<Timestamp>,
+}
+
+impl Time<'_> {
+    /// Whether there is enough for one more step.
+    fn is_left(self) -> bool {
+        self.deadline.is_none_or(|at| self.clock.now() + MARGIN < at)
+    }
+}
+
+/// Lambda's deadline, in milliseconds since the Unix epoch.
+pub fn deadline(millis: u64) -> Option<Timestamp> {
+    i64::try_from(millis)
+        .ok()
+        .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+}
+
+fn invocation_log(aws: &Aws, variables: &Variables) -> Result<Option<InvocationLog>, ConfigError> {
+    let Some(bucket) = variables.text("TOLLGATE_INVOCATION_LOG_BUCKET") else {
+        return Ok(None);
+    };
+    let prefix = variables.text("TOLLGATE_INVOCATION_LOG_PREFIX").unwrap_or_default();
+    let account = variables.required("TOLLGATE_ACCOUNT", "the id of the AWS account")?;
+    let region = variables.required("AWS_REGION", "the AWS region")?;
+    Ok(Some(InvocationLog::new(aws.s3(), bucket, &prefix, account, region)))
+}

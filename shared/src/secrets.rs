@@ -2,6 +2,7 @@
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
+use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::secret::hex;
@@ -10,6 +11,17 @@ use crate::secret::hex;
 #[derive(Clone, Debug)]
 pub struct Secrets {
     client: Client,
+}
+
+/// A version of a secret.
+#[derive(Clone)]
+pub struct SecretVersion {
+    /// What it holds.
+    pub text: String,
+    /// Its id.
+    pub id: String,
+    /// When it was written, as Secrets Manager tells; what it does not tell is long ago.
+    pub written_at: Timestamp,
 }
 
 /// What becomes of an attempt to replace a secret.
@@ -32,14 +44,14 @@ impl Secrets {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]: without its secrets the gateway lets nobody in.
     pub async fn read(&self, id: &str) -> Result<String, Error> {
-        self.read_version(id).await.map(|(text, _)| text)
+        self.read_version(id).await.map(|version| version.text)
     }
 
-    /// The current text of a secret, and the id of its version.
+    /// The current version of a secret.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_version(&self, id: &str) -> Result<(String, String), Error> {
+    pub async fn read_version(&self, id: &str) -> Result<SecretVersion, Error> {
         let answer = self
             .client
             .get_secret_value()
@@ -48,7 +60,13 @@ impl Secrets {
             .await
             .map_err(Error::unavailable)?;
         match (answer.secret_string, answer.version_id) {
-            (Some(text), Some(version)) => Ok((text, version)),
+            (Some(text), Some(id)) => Ok(SecretVersion {
+                text,
+                id,
+                written_at: answer.created_date.map_or(Timestamp::UNIX_EPOCH, |date| {
+                    Timestamp::from_second(date.secs()).unwrap_or(Timestamp::UNIX_EPOCH)
+                }),
+            }),
             _ => Err(Error::unavailable("the secret holds no text")),
         }
     }

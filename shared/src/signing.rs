@@ -203,12 +203,13 @@ pub fn rotation(variables: &Variables) -> Result<Rotation, ConfigError> {
 /// # Errors
 /// [`crate::error::Kind::Unavailable`] when the secret cannot be read or written, or holds no keys.
 pub async fn rotate(secrets: &Secrets, secret_id: &str, rotation: &Rotation, now: Timestamp) -> Result<bool, Error> {
-    let (text, version) = secrets.read_version(secret_id).await?;
-    let ring = KeyRing::from_stored(&text, rotation.algorithm).map_err(Error::unavailable)?;
+    let version = secrets.read_version(secret_id).await?;
+    let ring = KeyRing::from_stored(&version.text, rotation.algorithm).map_err(Error::unavailable)?;
+    let ring = ring.first_made_at(version.written_at);
     let Some(next) = ring.rotated(rotation, now).map_err(Error::unavailable)? else {
         return Ok(false);
     };
     let text = next.to_stored().map_err(Error::internal)?;
-    let replaced = secrets.replace(secret_id, &version, text).await?;
+    let replaced = secrets.replace(secret_id, &version.id, text).await?;
     Ok(replaced == Replaced::Written)
 }

@@ -106,7 +106,7 @@ impl Functions {
     pub async fn ask(&self, function: &str, request: &Request) -> HttpAnswer {
         match self.call(function, &request.event()).await {
             Answer::Http(answer) => answer,
-            Answer::Authorizer(answer) => panic!("an authorizer's answer: {answer}"),
+            Answer::Direct(answer) => panic!("an authorizer's answer: {answer}"),
         }
     }
 

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 use tests::backing::{Backing, Setup};
 use tests::event::request;
-use tests::fixtures::{AUDIENCE, CLIENT_ID, CLIENT_SECRET, ISSUER, SIGNING_SECRET, ends_at, held_clock};
+use tests::fixtures::{AUDIENCE, CLIENT_ID, CLIENT_SECRET, ISSUER, SIGNING_SECRET, ends_at, held_clock, made_at};
 use tests::in_process::Functions;
 
 fn daily(algorithm: KeyAlgorithm) -> Rotation {
@@ -20,13 +20,16 @@ fn daily(algorithm: KeyAlgorithm) -> Rotation {
     }
 }
 
-fn secrets(backing: &Backing) -> (Secrets, String) {
+/// Secrets Manager, and the signing secret's name in it. The first key is of the beginning of the year.
+async fn secrets(backing: &Backing) -> (Secrets, String) {
     let variables = backing.variables("token", &[]);
     let id = variables.signing_secret().unwrap();
-    (
-        Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager()),
-        id,
-    )
+    let secrets = Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
+    let version = secrets.read_version(&id).await.unwrap();
+    let ring = KeyRing::from_stored(&version.text, KeyAlgorithm::EdDsa).unwrap();
+    let dated = ring.first_made_at(made_at()).to_stored().unwrap();
+    secrets.replace(&id, &version.id, dated).await.unwrap();
+    (secrets, id)
 }
 
 async fn token(functions: &Functions) -> String {
@@ -41,7 +44,7 @@ async fn token(functions: &Functions) -> String {
 #[tokio::test]
 async fn of_two_rotations_at_once_one_writes() {
     let backing = Backing::start().await;
-    let (secrets, id) = secrets(&backing);
+    let (secrets, id) = secrets(&backing).await;
     let (rotation, now) = (daily(KeyAlgorithm::Es256), held_clock().now());
     let both = join_all((0..2).map(|_| rotate(&secrets, &id, &rotation, now))).await;
     let written = both.into_iter().filter(|it| *it.as_ref().unwrap()).count();
@@ -55,13 +58,27 @@ async fn of_two_rotations_at_once_one_writes() {
     );
 }
 
+/// A fresh deployment keeps its first key for a whole period.
+#[tokio::test]
+async fn a_key_that_is_as_old_as_its_secret_is_not_rotated_at_once() {
+    let backing = Backing::start().await;
+    let variables = backing.variables("token", &[]);
+    let id = variables.signing_secret().unwrap();
+    let secrets = Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
+    let written = secrets.read_version(&id).await.unwrap().written_at;
+    let rotation = daily(KeyAlgorithm::EdDsa);
+    let after = |hours| written + SignedDuration::from_hours(hours);
+    assert!(!rotate(&secrets, &id, &rotation, after(21)).await.unwrap());
+    assert!(rotate(&secrets, &id, &rotation, after(22)).await.unwrap());
+}
+
 /// B-24: every 25 minutes somebody gets a token, and every token passes at its first and in its last second, over two days and
 /// the rotations in them, while the published keys always hold the one that signs.
 #[tokio::test]
 async fn through_two_rotations_no_good_token_is_refused_and_no_removed_key_counts() {
     let backing = Backing::start().await;
     let functions = Functions::new(&backing);
-    let (secrets, id) = secrets(&backing);
+    let (secrets, id) = secrets(&backing).await;
     let forever = forever(&functions);
     assert!(functions.lets_in(&forever).await);
     let mut kids = std::collections::BTreeSet::new();

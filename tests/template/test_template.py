@@ -50,7 +50,7 @@ ACTIONS = {
     "sweep": LOGS
     | MONEY
     | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
-    | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue"},
+    | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
 }
 # What is there by a condition alone: rights, by the parameter without which they are not.
 CONDITIONAL = {
@@ -70,6 +70,7 @@ ENVIRONMENT = {
     "upload": EVERY_FUNCTION | {"TOLLGATE_BUCKET"},
     "admin": EVERY_FUNCTION | {"TOLLGATE_API_KEYS_PER_OWNER"},
     "sweep": EVERY_FUNCTION
+    | {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_KEY_ROTATION_DAYS"}
     | {"TOLLGATE_ACCOUNT", "TOLLGATE_USAGE_RETENTION_DAYS"}
     | {f"TOLLGATE_INVOCATION_LOG_{it}" for it in ("BUCKET", "PREFIX", "GRACE_SECONDS")}
     | {f"TOLLGATE_ALERT_{it}" for it in ("BUS", "TOPIC", "WEBHOOK_URL", "WEBHOOK_SECRET")},
@@ -296,6 +297,11 @@ class Roles(unittest.TestCase):
                 if name in READS_BY_DAY and named == [index]:
                     # An index is read, and nothing else is done to it.
                     self.assertEqual(statement["Action"], ["dynamodb:Query"], name)
+                    continue
+                if name == "sweep" and named == [{"Ref": "SigningSecret"}]:
+                    # It alone writes the keys.
+                    rotation = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+                    self.assertEqual(statement["Action"], rotation)
                     continue
                 self.assertEqual(sorted(named, key=str), sorted(allowed[service], key=str), (name, service))
 

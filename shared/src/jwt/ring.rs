@@ -106,6 +106,15 @@ impl KeyRing {
         Ok(ring)
     }
 
+    /// The same with a time for the key of a fresh deployment, which the secret does not tell: that of the secret itself.
+    #[must_use]
+    pub fn first_made_at(mut self, made_at: Timestamp) -> Self {
+        for key in self.keys.iter_mut().filter(|it| it.created_at == Timestamp::UNIX_EPOCH) {
+            key.created_at = made_at;
+        }
+        self
+    }
+
     fn check(&self, configured: KeyAlgorithm) -> Result<(), BadKey> {
         let is_hmac = |it: &RingKey| it.algorithm() == KeyAlgorithm::Hs256;
         if configured != KeyAlgorithm::Hs256 && self.keys.iter().any(is_hmac) {
@@ -185,7 +194,7 @@ impl KeyRing {
         self.keys.retain(|it| !it.is_over(now));
         let current = self.signing(now).ok_or(BadKey::NoKey)?;
         let has_next = self.keys.iter().any(|it| it.not_before_signing > now);
-        let age = now.duration_since(current.not_before_signing);
+        let age = now.duration_since(current.not_before_signing.max(current.created_at));
         if !has_next && age >= rotation.period - rotation.lead {
             let next = RingKey::next(rotation, now)?;
             let kept = SignedDuration::from_secs(LONGEST_ACCESS_TOKEN_SECONDS) + Rotation::SKEW;

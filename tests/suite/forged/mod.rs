@@ -63,7 +63,7 @@ fn event(name: &str, value: &str) -> Value {
 
 async fn answer(functions: &Functions, header: &str, value: &str) -> Value {
     match functions.call("authorizer", &event(header, value)).await {
-        tests::answer::Answer::Authorizer(answer) => answer,
+        tests::answer::Answer::Direct(answer) => answer,
         other => panic!("no authorizer answers {other:?}"),
     }
 }
@@ -73,8 +73,8 @@ async fn functions(backing: &Backing, smith: &Smith) -> Functions {
     let variables = backing.variables("token", &[]);
     let id = variables.signing_secret().unwrap();
     let secrets = Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
-    let (_, version) = secrets.read_version(&id).await.unwrap();
-    let replaced = secrets.replace(&id, &version, smith.stored.clone()).await.unwrap();
+    let version = secrets.read_version(&id).await.unwrap();
+    let replaced = secrets.replace(&id, &version.id, smith.stored.clone()).await.unwrap();
     assert_eq!(replaced, Replaced::Written);
     let proxy = &backing.unreliable().unwrap().url;
     Functions::with(backing, &[("AWS_ENDPOINT_URL_SECRETS_MANAGER", proxy)])

@@ -9,6 +9,7 @@ mod ring;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use key::signature_only;
 pub use key::{BadKey, KeyAlgorithm, SigningKey, VerifyingKey};
 pub use ring::{KeyRing, KeyState, RingKey, Rotation};
 

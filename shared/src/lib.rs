@@ -4,7 +4,7 @@
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
 //! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
-//!    [`secret_hash`], [`signing`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`].
+//!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -42,6 +42,7 @@ pub mod signing;
 pub mod standing;
 pub mod store;
 pub mod telemetry;
+pub mod trusted;
 pub mod upstream;
 
 pub mod context;

@@ -161,7 +161,7 @@ impl Signing {
 }
 
 /// Whether `now` is less than so many seconds after `since`. A clock that was set back makes nothing fresh.
-fn within(since: Timestamp, now: Timestamp, seconds: i64) -> bool {
+pub(crate) fn within(since: Timestamp, now: Timestamp, seconds: i64) -> bool {
     (0..seconds).contains(&(now.as_second() - since.as_second()))
 }
 

@@ -21,5 +21,6 @@ mod store;
 mod streaming;
 mod summary_api;
 mod sweep;
+mod trusted_issuers;
 mod unreliable;
 mod usage_api;

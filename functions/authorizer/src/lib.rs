@@ -16,6 +16,7 @@ use gateway::secret::Secret;
 use gateway::signing::Signing;
 use gateway::standing::Standings;
 use gateway::store::{ApiKey, Store};
+use gateway::trusted::{Identity, Trusted};
 use serde_json::{Map, Value, json};
 
 use credential::{Credential, NoCredential};
@@ -26,6 +27,7 @@ pub struct State {
     store: Store,
     signing: Signing,
     standings: Standings,
+    trusted: Trusted,
     clock: Clock,
 }
 
@@ -60,6 +62,7 @@ impl State {
             standings: Standings::new(store.clone(), clock.clone()),
             store,
             signing: Signing::new(aws, variables)?,
+            trusted: Trusted::new(variables)?,
             clock,
         })
     }
@@ -96,6 +99,14 @@ impl State {
     }
 
     async fn by_token(&self, token: &str) -> Result<Map<String, Value>, Closed> {
+        let stopwatch = Stopwatch::start();
+        let foreign = self.trusted.verify(token, self.clock.now()).await;
+        if let Some(verdict) = foreign.map_err(Closed::Unknown)? {
+            count(&verdict, stopwatch);
+            return verdict
+                .map(|identity| foreign_context(&identity))
+                .map_err(|_| Closed::Unauthorized);
+        }
         self.signing.ring(self.clock.now()).await.map_err(Closed::Unknown)?;
         let stopwatch = Stopwatch::start();
         let verdict = self
@@ -134,8 +145,19 @@ fn key_context(key: &ApiKey) -> Map<String, Value> {
     context
 }
 
+fn foreign_context(identity: &Identity) -> Map<String, Value> {
+    let mut context = Map::new();
+    context.insert(field::SUBJECT.into(), identity.subject.as_str().into());
+    context.insert(field::SCOPES.into(), identity.scopes.to_string().into());
+    context.insert(field::EXPIRES.into(), identity.expires_at.to_string().into());
+    if let Some(team) = &identity.team {
+        context.insert(field::TEAM.into(), team.as_str().into());
+    }
+    context
+}
+
 /// B-15, B-16
-fn count(verdict: &Result<gateway::jwt::Claims, Refusal>, stopwatch: Stopwatch) {
+fn count<T>(verdict: &Result<T, Refusal>, stopwatch: Stopwatch) {
     let result = match verdict {
         Ok(_) => "success",
         Err(Refusal::Expired) => "expired",

@@ -20,7 +20,9 @@ use crate::secret::hex;
 use crate::secrets::Secrets;
 use crate::store::PendingAlert;
 
+pub(crate) use address::Resolver;
 pub use address::is_public;
+pub(crate) use webhook::public_url;
 use webhook::{Endpoint, Webhook};
 pub use webhook::{SECRET_PREFIX, signature};
 

@@ -3,8 +3,8 @@
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`role`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
-//! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`upstream`], [`secrets`], [`signing`],
-//!    [`objects`], [`invocation_log`], [`alerts`], [`telemetry`].
+//! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
+//!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -37,10 +37,13 @@ pub mod invocation_log;
 pub mod limits;
 pub mod objects;
 pub mod pricing;
+pub mod secret_hash;
 pub mod secrets;
 pub mod signing;
+pub mod standing;
 pub mod store;
 pub mod telemetry;
+pub mod trusted;
 pub mod upstream;
 
 pub mod context;

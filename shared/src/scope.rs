@@ -105,6 +105,12 @@ impl Scopes {
         Self(self.0.intersection(&others.0).copied().collect())
     }
 
+    /// Those that either has.
+    #[must_use]
+    pub fn union(&self, others: &Self) -> Self {
+        Self(self.0.union(&others.0).copied().collect())
+    }
+
     /// Their names, sorted as they are here.
     pub fn names(&self) -> Vec<&'static str> {
         self.0.iter().map(|scope| scope.name()).collect()

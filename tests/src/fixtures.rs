@@ -9,7 +9,9 @@ use gateway::money::Picodollars;
 use gateway::objects::Objects;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::Secret;
-use gateway::store::{ApiKey, AuditEntry, KeyCreation, ServiceClient, Store, StoredFile, UsageRow, hold_name};
+use gateway::store::{
+    ApiKey, AuditEntry, ClientSecret, KeyCreation, ServiceClient, Store, StoredFile, UsageRow, hold_name,
+};
 use gateway::usage::{Outcome, StopReason, Usage};
 use gateway::wire::dialect::Dialect;
 use jiff::Timestamp;
@@ -153,7 +155,9 @@ async fn key(store: &Store, id: &str, owner: &str, scopes: Scopes, secret: &str,
 async fn client(store: &Store, id: &str) {
     let secret: Secret = CLIENT_SECRET.parse().unwrap();
     let scopes = Scopes::from_iter([Scope::ModelsInvoke, Scope::UsageRead]);
-    let client = ServiceClient::new(id.into(), "fixture".into(), scopes, &secret, made_at());
+    let mut stored = ClientSecret::new(&secret, made_at()).await.unwrap();
+    stored.secret_id = "secret_0000fixture".into();
+    let client = ServiceClient::new(id.into(), "fixture".into(), scopes, stored, made_at());
     assert!(store.create_client(&client, &told("client.create", id)).await.unwrap());
 }
 

@@ -16,10 +16,11 @@ use http::HeaderMap;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::tower::ServiceExt as _;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::answer::{Answer, HttpAnswer};
 use crate::backing::Backing;
+use crate::event::Request;
 use crate::fixtures::held_clock;
 
 /// The seven functions, each built once as its `main` builds it.
@@ -99,6 +100,23 @@ impl Functions {
             // The runtime would write an error into the body and end as if nothing were wrong.
             body: answer.stream.map(|chunk| chunk.expect("a body never fails")).boxed(),
         }
+    }
+
+    /// Hands a request to a function behind a proxy integration.
+    pub async fn ask(&self, function: &str, request: &Request) -> HttpAnswer {
+        match self.call(function, &request.event()).await {
+            Answer::Http(answer) => answer,
+            Answer::Direct(answer) => panic!("an authorizer's answer: {answer}"),
+        }
+    }
+
+    /// Whether the authorizer lets in who shows this in `Authorization: Bearer`.
+    pub async fn lets_in(&self, credential: &str) -> bool {
+        let event = json!({
+            "methodArn": "arn:aws:execute-api:us-east-1:000000000000:tollgate00/live/GET/api/usage/records",
+            "multiValueHeaders": {"authorization": [format!("Bearer {credential}")]},
+        });
+        self.authorize(&event).await["context"].is_object()
     }
 
     /// Invokes the sweep, which has all the time that it needs.

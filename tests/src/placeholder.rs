@@ -23,10 +23,11 @@ const TEXTS: [(&str, &str); 5] = [
 ];
 
 /// Ids that are minted, by what they begin with; those of the fixtures have another length.
-const IDS: [(&str, usize, &str); 8] = [
+const IDS: [(&str, usize, &str); 9] = [
     ("key_", 24, "<key id>"),
     ("client_", 27, "<client id>"),
     ("client:client_", 34, "<client>"),
+    ("secret_", 27, "<secret id>"),
     ("file_", 25, "<file id>"),
     ("tgk_", 42, "<API key>"),
     ("tgs_", 42, "<client secret>"),
@@ -51,7 +52,8 @@ fn member(name: &str, value: Value) -> Value {
 
 fn object(mut members: serde_json::Map<String, Value>) -> Value {
     // A hint is the end of a secret, so it is new where the secret is.
-    if members.contains_key("key") || members.contains_key("client_secret") {
+    let is_new = |id: &Value| id.as_str().is_some_and(|id| id.len() == "secret_".len() + 20);
+    if members.contains_key("key") || members.get("secret_id").is_some_and(is_new) {
         members.insert("hint".into(), json!("<hint>"));
     }
     let members = members.into_iter().map(|(name, value)| {

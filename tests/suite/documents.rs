@@ -182,3 +182,32 @@ fn markdown(folder: &Path) -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
         .collect()
 }
+
+/// `docs/security.md` has a row for every line of the specification that it names, and every test that it names is there.
+#[test]
+fn every_test_that_the_security_document_names_is_there() {
+    let text = std::fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let mut tests = BTreeSet::new();
+    for folder in ["shared", "functions", "localstack", "tests"] {
+        for file in sources(&root().join(folder)) {
+            let source = std::fs::read_to_string(&file).unwrap();
+            let found = match file.extension().is_some_and(|end| end == "py") {
+                true => python_tests(&source),
+                false => rust_tests(&source),
+            };
+            tests.extend(found.into_iter().map(|(name, _)| name));
+        }
+    }
+    let (mut named, mut missing) = (0, Vec::new());
+    for line in text.lines().filter(|line| line.starts_with("| ")) {
+        let proof = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        for name in proof.split('`').skip(1).step_by(2) {
+            named += 1;
+            if !tests.contains(name) {
+                missing.push(name.to_owned());
+            }
+        }
+    }
+    assert!(named >= 40, "only {named} tests are named");
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}

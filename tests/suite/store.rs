@@ -6,7 +6,7 @@ use gateway::clock::Clock;
 use gateway::principal::Subject;
 use gateway::scope::Scopes;
 use gateway::secret::{Secret, SecretKind};
-use gateway::store::{ApiKey, Cursor, KeyCreation, Page, ServiceClient, Store, StoredFile};
+use gateway::store::{ApiKey, ClientSecret, Cursor, KeyCreation, Page, ServiceClient, Store, StoredFile};
 use serde_json::{Value, json};
 use tests::backing::Backing;
 use tests::event::{Request, request};
@@ -183,7 +183,8 @@ async fn a_service_account_is_made_once_and_ended_once() {
     let backing = Backing::start().await;
     let store = backing.store();
     let secret = Secret::mint(SecretKind::ClientSecret).unwrap();
-    let client = ServiceClient::new("client_a".into(), "n".into(), Scopes::of_a_client(), &secret, made_at());
+    let stored = ClientSecret::new(&secret, made_at()).await.unwrap();
+    let client = ServiceClient::new("client_a".into(), "n".into(), Scopes::of_a_client(), stored, made_at());
     let (made, ended) = (told("client.create", "a"), told("client.revoke", "a"));
     let (again, later) = (told("client.create", "again"), told("client.revoke", "later"));
     assert!(store.create_client(&client, &made).await.unwrap());

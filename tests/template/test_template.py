@@ -15,6 +15,9 @@ MODEL_ROUTES = {
 OPEN_ROUTES = {
     ("POST", "/oauth/token"),
     ("POST", "/api/v1/auth/token"),
+    ("POST", "/oauth/revoke"),
+    ("POST", "/oauth/introspect"),
+    ("GET", "/.well-known/openid-configuration"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/oauth/authorize"),
@@ -33,9 +36,9 @@ LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 MONEY = {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem")}
 ACTIONS = {
     "token": LOGS
-    | {f"dynamodb:{it}" for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
+    | {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
     | {"secretsmanager:GetSecretValue"},
-    "authorizer": LOGS | {"dynamodb:GetItem", "secretsmanager:GetSecretValue"},
+    "authorizer": LOGS | {"dynamodb:GetItem", "dynamodb:BatchGetItem", "secretsmanager:GetSecretValue"},
     "invoke": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:CountTokens"},
     "stream": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:CountTokens"},
     "upload": LOGS
@@ -58,7 +61,7 @@ ACTIONS = {
     "sweep": LOGS
     | MONEY
     | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
-    | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue"},
+    | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
 }
 # What is there by a condition alone: rights, by the parameter without which they are not.
 CONDITIONAL = {
@@ -71,15 +74,16 @@ CONDITIONAL = {
 LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/login/*"
 READS_BY_DAY = {"admin"}
 EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_TABLE"}
-TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
+TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
 ENVIRONMENT = {
     "token": EVERY_FUNCTION | TOKENS | {"TOLLGATE_LOGIN"},
-    "authorizer": EVERY_FUNCTION | TOKENS,
+    "authorizer": EVERY_FUNCTION | TOKENS | {"TOLLGATE_TRUSTED_ISSUERS"},
     "invoke": EVERY_FUNCTION | {"TOLLGATE_USAGE_RETENTION_DAYS"},
     "stream": EVERY_FUNCTION | {"TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"},
     "upload": EVERY_FUNCTION | {"TOLLGATE_BUCKET"},
     "admin": EVERY_FUNCTION | {"TOLLGATE_API_KEYS_PER_OWNER"},
     "sweep": EVERY_FUNCTION
+    | {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_KEY_ROTATION_DAYS"}
     | {"TOLLGATE_ACCOUNT", "TOLLGATE_USAGE_RETENTION_DAYS"}
     | {f"TOLLGATE_INVOCATION_LOG_{it}" for it in ("BUCKET", "PREFIX", "GRACE_SECONDS")}
     | {f"TOLLGATE_ALERT_{it}" for it in ("BUS", "TOPIC", "WEBHOOK_URL", "WEBHOOK_SECRET")},
@@ -306,6 +310,11 @@ class Roles(unittest.TestCase):
                 if name in READS_BY_DAY and named == [index]:
                     # An index is read, and nothing else is done to it.
                     self.assertEqual(statement["Action"], ["dynamodb:Query"], name)
+                    continue
+                if name == "sweep" and named == [{"Ref": "SigningSecret"}]:
+                    # It alone writes the keys.
+                    rotation = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+                    self.assertEqual(statement["Action"], rotation)
                     continue
                 self.assertEqual(sorted(named, key=str), sorted(allowed[service], key=str), (name, service))
 

@@ -1,4 +1,4 @@
-//! Service accounts: made, listed and ended by admins; the secret is shown once.
+//! Service accounts: made, listed and ended by admins; a secret is shown once. How one is changed is in `client_changes`.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use gateway::principal::Team;
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::{Secret, SecretKind};
-use gateway::store::ServiceClient;
+use gateway::store::{ClientSecret, ClientStatus, ServiceClient};
 use http::{HeaderMap, StatusCode, Uri};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,43 +27,94 @@ struct NewClient {
     scopes: Option<Vec<String>>,
     #[serde(default)]
     team: Option<Team>,
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
 }
 
 /// A service account as admins see it.
 #[derive(Serialize)]
-struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     client_id: &'a str,
     name: &'a str,
     team: Option<&'a Team>,
     scopes: Vec<&'static str>,
-    hint: &'a str,
+    status: ClientStatus,
+    secrets: Vec<ShownSecret<'a>>,
     created_at: Timestamp,
+    expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
-    /// In the answer to its making, and never again.
+    /// In the answer to the making of the account or of the secret, and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<&'a str>,
 }
 
+/// One of its secrets, without itself and its hash.
+#[derive(Serialize)]
+struct ShownSecret<'a> {
+    secret_id: &'a str,
+    hint: &'a str,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+}
+
+impl<'a> ShownSecret<'a> {
+    fn of(secret: &'a ClientSecret) -> Self {
+        Self {
+            secret_id: &secret.secret_id,
+            hint: &secret.hint,
+            created_at: secret.created_at,
+            expires_at: secret.ends_at,
+        }
+    }
+}
+
 impl<'a> Shown<'a> {
-    fn of(client: &'a ServiceClient, secret: Option<&'a Secret>) -> Self {
+    pub(crate) fn of(client: &'a ServiceClient, secret: Option<&'a Secret>) -> Self {
         Self {
             client_id: &client.client_id,
             name: &client.name,
             team: client.team.as_ref(),
             scopes: client.scopes.names(),
-            hint: &client.hint,
+            status: client.status,
+            secrets: client.secrets.iter().map(ShownSecret::of).collect(),
             created_at: client.created_at,
+            expires_at: client.ends_at,
             revoked_at: client.revoked_at,
             client_secret: secret.map(Secret::expose),
         }
     }
 }
 
-/// A service account as the audit trail tells of it: what it is and allows, and no part of its secret.
-fn told(client: &ServiceClient, revoked_at: Option<Timestamp>) -> Value {
+/// A service account as the audit trail tells of it: what it is and allows, and no part of a secret or its hash.
+pub(crate) fn told(client: &ServiceClient) -> Value {
+    let secrets: Vec<_> = client
+        .secrets
+        .iter()
+        .map(|it| serde_json::json!({ "secret_id": it.secret_id, "expires_at": it.ends_at }))
+        .collect();
     serde_json::json!({
-        "name": client.name, "team": client.team, "scopes": client.scopes.names(), "revoked_at": revoked_at,
+        "name": client.name, "team": client.team, "scopes": client.scopes.names(), "status": client.status,
+        "expires_at": client.ends_at, "revoked_at": client.revoked_at, "secrets": secrets,
     })
+}
+
+/// The scopes of these names, all of which must be known.
+pub(crate) fn known_scopes(names: &[String]) -> Result<Scopes, Error> {
+    let scopes = names.join(" ").parse();
+    scopes.map_err(|_| Error::invalid("`scopes` names an unknown scope."))
+}
+
+/// The service account of an id; somebody's id that cannot be one is nobody's.
+pub(crate) async fn found(state: &State, client_id: &str) -> Result<ServiceClient, Error> {
+    let found = match random::is_identifier(client_id) {
+        true => state.store.client(client_id).await?,
+        false => None,
+    };
+    found.ok_or_else(nobody)
+}
+
+pub(crate) fn nobody() -> Error {
+    Error::not_found("service account")
 }
 
 pub(crate) async fn create(
@@ -77,15 +128,18 @@ pub(crate) async fn create(
     let secret = Secret::mint(SecretKind::ClientSecret)?;
     let scopes = match wish.scopes {
         None => Scopes::of_a_client(),
-        Some(names) => names
-            .join(" ")
-            .parse()
-            .map_err(|_| Error::invalid("`scopes` names an unknown scope."))?,
+        Some(names) => known_scopes(&names)?,
     };
     let name = checked_name(&wish.name)?.to_owned();
     let (client_id, now) = (random::identifier("client")?, state.clock.now());
-    let client = ServiceClient::new(client_id, name, scopes, &secret, now).of_team(wish.team);
-    let change = (None, Some(told(&client, None)));
+    if wish.expires_at.is_some_and(|end| end <= now) {
+        return Err(Error::invalid("`expires_at` must be in the future."));
+    }
+    let stored = ClientSecret::new(&secret, now).await?;
+    let client = ServiceClient::new(client_id, name, scopes, stored, now)
+        .of_team(wish.team)
+        .until(wish.expires_at);
+    let change = (None, Some(told(&client)));
     let audit = audit::entry(&caller, now, "client.create", client.client_id.clone(), change)?;
     if !state.store.create_client(&client, &audit).await? {
         return Err(Error::new(Kind::Conflict, "The id is taken; try again."));
@@ -106,14 +160,10 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
 
 pub(crate) async fn revoke(Extract(state): Extract<Arc<State>>, caller: Caller, Id(client_id): Id) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
-    let nobody = || Error::not_found("service account");
-    let found = if random::is_identifier(&client_id) {
-        state.store.client(&client_id).await?
-    } else {
-        None
-    };
-    let (client, now) = (found.ok_or_else(nobody)?, state.clock.now());
-    let change = (Some(told(&client, None)), Some(told(&client, Some(now))));
+    let (client, now) = (found(&state, &client_id).await?, state.clock.now());
+    let mut ended = client.clone();
+    ended.revoked_at = Some(now);
+    let change = (Some(told(&client)), Some(told(&ended)));
     let audit = audit::entry(&caller, now, "client.revoke", client_id, change)?;
     if state.store.revoke_client(&client.client_id, now, &audit).await? {
         Ok(StatusCode::NO_CONTENT.into_response())

@@ -2,6 +2,7 @@
 
 mod audit;
 mod budgets;
+mod client_changes;
 mod clients;
 mod health;
 mod keys;
@@ -16,7 +17,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, put};
+use axum::routing::{delete, get, post, put};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
@@ -60,7 +61,15 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/api/keys", get(keys::list).post(keys::create))
         .route("/api/keys/{id}", delete(keys::revoke))
         .route("/api/admin/clients", get(clients::list).post(clients::create))
-        .route("/api/admin/clients/{id}", delete(clients::revoke))
+        .route(
+            "/api/admin/clients/{id}",
+            delete(clients::revoke).patch(client_changes::change),
+        )
+        .route("/api/admin/clients/{id}/secrets", post(client_changes::add_secret))
+        .route(
+            "/api/admin/clients/{id}/secrets/{secret_id}",
+            delete(client_changes::end_secret),
+        )
         .route("/api/admin/users", get(users::list))
         .route("/api/admin/users/{id}", put(users::put))
         .route("/api/admin/prices", get(prices::list))

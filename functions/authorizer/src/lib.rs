@@ -12,10 +12,12 @@ use gateway::config::{ConfigError, Variables};
 use gateway::context::field;
 use gateway::error::Error;
 use gateway::jwt::{Claims, Refusal};
-use gateway::principal::Subject;
+use gateway::principal::{PrincipalKind, Subject};
 use gateway::secret::Secret;
 use gateway::signing::Signing;
+use gateway::standing::Standings;
 use gateway::store::{ApiKey, Store, User, UserStatus};
+use gateway::trusted::{Identity, Trusted};
 use serde_json::{Map, Value, json};
 
 use credential::{Credential, NoCredential};
@@ -25,6 +27,8 @@ pub use event::AuthorizerRequest;
 pub struct State {
     store: Store,
     signing: Signing,
+    standings: Standings,
+    trusted: Trusted,
     clock: Clock,
 }
 
@@ -56,10 +60,20 @@ impl State {
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
         let store = Store::new(aws.dynamodb(), variables.table()?);
         Ok(Self {
+            standings: Standings::new(store.clone(), clock.clone()),
             store,
             signing: Signing::new(aws, variables)?,
+            trusted: Trusted::new(variables)?,
             clock,
         })
+    }
+
+    /// See [`Signing::refuse_weak_secret`].
+    ///
+    /// # Errors
+    /// When the secret is too weak for HS256, or cannot be read.
+    pub async fn refuse_weak_secret(&self) -> Result<(), Error> {
+        self.signing.refuse_weak_secret(self.clock.now()).await
     }
 
     /// Answers API Gateway.
@@ -79,27 +93,34 @@ impl State {
         let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
         match found {
             Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
-                match self.person(&key.owner).await? {
-                    Some(user) if user.status == UserStatus::Suspended => Err(Closed::Unauthorized),
-                    // An owner who never signed in is known by their keys alone.
-                    _ => Ok(key_context(&key)),
-                }
+                self.require_owner(&key.owner).await?;
+                Ok(key_context(&key))
             }
             _ => Err(Closed::Unauthorized),
         }
     }
 
     async fn by_token(&self, token: &str) -> Result<Map<String, Value>, Closed> {
-        let key = self.signing.key().await.map_err(Closed::Unknown)?.verifying();
         let stopwatch = Stopwatch::start();
-        let verdict = key.verify(
-            token,
-            self.signing.issuer.as_str(),
-            &self.signing.audience,
-            self.clock.now_seconds(),
-        );
+        let foreign = self.trusted.verify(token, self.clock.now()).await;
+        if let Some(verdict) = foreign.map_err(Closed::Unknown)? {
+            count(&verdict, stopwatch);
+            return verdict
+                .map(|identity| foreign_context(&identity))
+                .map_err(|_| Closed::Unauthorized);
+        }
+        self.signing.ring(self.clock.now()).await.map_err(Closed::Unknown)?;
+        let stopwatch = Stopwatch::start();
+        let verdict = self
+            .signing
+            .verify(token, self.clock.now())
+            .await
+            .map_err(Closed::Unknown)?;
         count(&verdict, stopwatch);
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
+        if !self.standings.stands(&claims).await.map_err(Closed::Unknown)? {
+            return Err(Closed::Unauthorized);
+        }
         self.require_session(&claims).await?;
         let mut context = Map::new();
         context.insert(field::SUBJECT.into(), claims.sub.into());
@@ -126,11 +147,32 @@ impl State {
         }
     }
 
+    /// A key counts as long as its owner does. One who never signed in, or was no account here, is known by the key alone.
+    async fn require_owner(&self, owner: &Subject) -> Result<(), Closed> {
+        let counts = match owner.as_str().strip_prefix("client:") {
+            Some(client_id) => {
+                let client = self.store.client(client_id).await.map_err(Closed::Unknown)?;
+                client.is_none_or(|client| client.is_alive(self.clock.now()))
+            }
+            None => {
+                let person = self.person(owner).await?;
+                person.is_none_or(|person| person.status == UserStatus::Active)
+            }
+        };
+        if counts { Ok(()) } else { Err(Closed::Unauthorized) }
+    }
+
     /// A person's token counts as long as its session does and the person is active. Both are asked at every request, so that a
     /// logout and a suspension count from the next one on.
     async fn require_session(&self, claims: &Claims) -> Result<(), Closed> {
         let subject: Subject = claims.sub.parse().map_err(|_| Closed::Unauthorized)?;
-        let Some(session_id) = &claims.sid else { return Ok(()) };
+        let Some(session_id) = &claims.sid else {
+            // A person's token of ours always belongs to a session.
+            return match subject.kind() {
+                PrincipalKind::Client => Ok(()),
+                PrincipalKind::User => Err(Closed::Unauthorized),
+            };
+        };
         let session = async { self.store.session(&subject, session_id).await.map_err(Closed::Unknown) };
         let (session, user) = tokio::try_join!(session, self.person(&subject))?;
         let alive = session.is_some_and(|session| session.is_alive(self.clock.now()));
@@ -157,8 +199,19 @@ fn key_context(key: &ApiKey) -> Map<String, Value> {
     context
 }
 
+fn foreign_context(identity: &Identity) -> Map<String, Value> {
+    let mut context = Map::new();
+    context.insert(field::SUBJECT.into(), identity.subject.as_str().into());
+    context.insert(field::SCOPES.into(), identity.scopes.to_string().into());
+    context.insert(field::EXPIRES.into(), identity.expires_at.to_string().into());
+    if let Some(team) = &identity.team {
+        context.insert(field::TEAM.into(), team.as_str().into());
+    }
+    context
+}
+
 /// B-15, B-16
-fn count(verdict: &Result<Claims, Refusal>, stopwatch: Stopwatch) {
+fn count<T>(verdict: &Result<T, Refusal>, stopwatch: Stopwatch) {
     let result = match verdict {
         Ok(_) => "success",
         Err(Refusal::Expired) => "expired",

@@ -15,6 +15,7 @@ async fn main() -> Result<(), Error> {
         &Variables::Process,
         Clock::System,
     )?;
+    state.refuse_weak_secret().await?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
         let answer = state.authorize(&event.payload).await;
         if let Err(closed) = &answer {

@@ -1,13 +1,14 @@
 //! The sweep: what calls leave behind is brought to its end here, off every request's path.
 //!
 //! It settles calls whose function died, puts rows into the rollups exactly once, raises alerts of budgets, and carries changed
-//! limits to the windows that run. Asked to, it recomputes what a time cost from its rows alone. Everything it does may be done twice,
+//! limits to the windows that run. It sees to the signing keys too. Asked to, it recomputes what a time cost from its rows alone. Everything it does may be done twice,
 //! cut off anywhere, and done by two at once.
 
 mod alerts;
 mod budgets;
 mod event;
 mod finish;
+mod keys;
 mod lost;
 mod pass;
 mod recompute;
@@ -25,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use event::Command;
+use keys::Keys;
 
 /// So long past its deadline a call's function is surely dead, whatever the clocks say.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
@@ -37,6 +39,7 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(30);
 pub struct State {
     store: Store,
     alerts: Alerts,
+    keys: Keys,
     log: Option<InvocationLog>,
     /// How long after a call's deadline its record may still come into the invocation log.
     log_grace: SignedDuration,
@@ -58,6 +61,7 @@ impl State {
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
             alerts: Alerts::new(aws, variables)?,
+            keys: Keys::new(aws, variables)?,
             log: invocation_log(aws, variables)?,
             log_grace: SignedDuration::from_secs(seconds.into()),
             retention_days: variables.or("TOLLGATE_USAGE_RETENTION_DAYS", "whole days", DEFAULT_RETENTION_DAYS)?,

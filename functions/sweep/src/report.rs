@@ -23,6 +23,10 @@ pub(crate) struct Report {
     pub(crate) alerts_delivered: u64,
     /// Alerts that a target did not take.
     pub(crate) alerts_failed: u64,
+    /// Changes of the signing keys.
+    pub(crate) keys_changed: u64,
+    /// Looks at the signing keys that failed.
+    pub(crate) keys_failed: u64,
     /// Whether everything was looked at.
     pub(crate) complete: bool,
 }
@@ -41,6 +45,8 @@ impl Report {
         }
         metrics::counter!("alerts_total", "result" => "delivered").increment(self.alerts_delivered);
         metrics::counter!("alerts_total", "result" => "failed").increment(self.alerts_failed);
+        metrics::counter!("signing_keys_total", "result" => "changed").increment(self.keys_changed);
+        metrics::counter!("signing_keys_total", "result" => "failed").increment(self.keys_failed);
         tracing::info!(report = serde_json::to_string(self).unwrap_or_default(), "swept");
     }
 }

@@ -2,14 +2,14 @@
 
 use gateway::error::{Error, Kind};
 use gateway::jwt::{ACCESS_TOKEN_SECONDS, Audience, Claims};
-use gateway::oauth::{ClientCredentials, TokenAnswer, invalid_client};
+use gateway::oauth::{ClientCredentials, TokenAnswer};
 use gateway::principal::Subject;
 use gateway::random;
 use gateway::scope::Scopes;
-use gateway::secret::{Secret, SecretKind};
 use gateway::store::ServiceClient;
 
 use crate::State;
+use crate::client::authenticated;
 
 /// A token for a service account that shows its secret.
 pub(crate) async fn client_credentials(
@@ -20,6 +20,8 @@ pub(crate) async fn client_credentials(
     let client = authenticated(state, credentials).await?;
     let scopes = granted(&client, scope)?;
     let now = state.clock.now_seconds();
+    let longest = now + ACCESS_TOKEN_SECONDS;
+    let exp = client.ends_at.map_or(longest, |end| longest.min(end.as_second()));
     let claims = Claims {
         iss: state.signing.issuer.as_str().to_owned(),
         sub: Subject::of_client(&client.client_id)
@@ -27,7 +29,7 @@ pub(crate) async fn client_credentials(
             .as_str()
             .to_owned(),
         aud: Audience::One(state.signing.audience.clone()),
-        exp: now + ACCESS_TOKEN_SECONDS,
+        exp,
         iat: now,
         nbf: None,
         jti: random::identifier("jwt")?,
@@ -36,40 +38,14 @@ pub(crate) async fn client_credentials(
         team: client.team.map(Into::into),
         sid: None,
     };
-    let access_token = state.signing.key().await?.sign(&claims).map_err(Error::internal)?;
+    let access_token = state.signing.sign(&claims, state.clock.now()).await?;
     Ok(TokenAnswer {
         access_token,
         token_type: "Bearer",
-        expires_in: ACCESS_TOKEN_SECONDS,
+        expires_in: exp - now,
         scope: scopes.to_string(),
         refresh_token: None,
     })
-}
-
-/// An unknown client, a wrong secret, and an ended client are one refusal. The table is asked in any case, so that the
-/// time tells nothing either.
-async fn authenticated(state: &State, credentials: &ClientCredentials) -> Result<ServiceClient, Error> {
-    let wanted = if is_client_id(&credentials.id) {
-        credentials.id.as_str()
-    } else {
-        "client_unknown"
-    };
-    let client = state.store.client(wanted).await?;
-    let secret: Option<Secret> = credentials
-        .secret
-        .parse()
-        .ok()
-        .filter(|it: &Secret| it.kind() == SecretKind::ClientSecret);
-    match (client, secret) {
-        (Some(client), Some(secret)) if client.digest.matches(&secret.digest()) && client.revoked_at.is_none() => {
-            Ok(client)
-        }
-        _ => Err(invalid_client()),
-    }
-}
-
-fn is_client_id(id: &str) -> bool {
-    id.len() <= 64 && id.starts_with("client_") && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// What was asked for, if the client has all of it; without a wish, all that the client has.

@@ -2,17 +2,21 @@
 //!
 //! `POST /oauth/token` speaks RFC 6749 (forms, HTTP Basic): the grant `client_credentials` of service accounts, which
 //! `POST /api/v1/auth/token` takes as JSON, and the grants of people, who come by way of an identity provider.
+//! `POST /oauth/revoke` (RFC 7009) ends a token before its time, and `POST /oauth/introspect` (RFC 7662) tells of one.
 
 mod account;
 mod authorize;
 mod browser;
 mod callback;
+mod client;
 mod configured;
 mod device;
 mod grant;
+mod introspect;
 mod metadata;
 mod people;
 mod provider;
+mod revoke;
 
 use std::sync::Arc;
 
@@ -28,7 +32,7 @@ use gateway::http::{Outcome, Whole, json, read_json, require_content_type};
 use gateway::oauth::{ClientCredentials, Form, client_credentials};
 use gateway::secrets::Secrets;
 use gateway::signing::Signing;
-use gateway::store::Store;
+use gateway::store::{ServiceClient, Store};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
 
@@ -59,6 +63,14 @@ impl State {
             clock,
         })
     }
+
+    /// See [`Signing::refuse_weak_secret`].
+    ///
+    /// # Errors
+    /// When the secret is too weak for HS256, or cannot be read.
+    pub async fn refuse_weak_secret(&self) -> Result<(), Error> {
+        self.signing.refuse_weak_secret(self.clock.now()).await
+    }
 }
 
 /// The function's routes.
@@ -66,7 +78,10 @@ pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/oauth/token", post(token_by_form))
         .route("/api/v1/auth/token", post(token_by_json))
+        .route("/oauth/revoke", post(revoke::revoke))
+        .route("/oauth/introspect", post(introspect::introspect))
         .route("/.well-known/jwks.json", get(metadata::jwks))
+        .route("/.well-known/openid-configuration", get(metadata::openid))
         .route(
             "/.well-known/oauth-authorization-server",
             get(metadata::authorization_server),
@@ -170,11 +185,29 @@ fn one_authorization(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     }
 }
 
-/// Counts the answer, and challenges a client that failed by HTTP Basic (RFC 6749, section 5.2).
+/// Counts the answer of the token endpoint.
 fn answered(outcome: Result<gateway::oauth::TokenAnswer, Error>, by_basic: bool) -> Response {
     let result = if outcome.is_ok() { "success" } else { "failure" };
     metrics::counter!("oauth_token_requests_total", "result" => result).increment(1);
-    let outcome: Outcome = outcome.and_then(|answer| json(StatusCode::OK, &answer));
+    challenging(outcome.and_then(|answer| json(StatusCode::OK, &answer)), by_basic)
+}
+
+/// A form about a token, of a client that has authenticated itself: what the endpoints of RFC 7009 and RFC 7662 take.
+async fn form_of_a_client(
+    state: &State,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(ServiceClient, Form), Error> {
+    refuse_query(uri)?;
+    require_content_type(headers, "application/x-www-form-urlencoded")?;
+    let form = Form::parse(body)?;
+    let credentials = client_credentials(one_authorization(headers)?, &form)?;
+    Ok((client::authenticated(state, &credentials).await?, form))
+}
+
+/// Challenges a client that failed by HTTP Basic (RFC 6749, section 5.2).
+fn challenging(outcome: Outcome, by_basic: bool) -> Response {
     match outcome {
         Ok(response) => response,
         Err(error) => {

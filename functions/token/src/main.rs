@@ -13,5 +13,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::start("token", &Variables::Process)?;
     let aws = Aws::from_environment(Variables::Process)?;
     let state = State::new(&aws, &Variables::Process, Clock::System)?;
+    state.refuse_weak_secret().await?;
     http::serve_buffered(router(Arc::new(state))).await
 }

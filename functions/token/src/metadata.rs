@@ -1,4 +1,4 @@
-//! What the issuer says of itself: its key (RFC 7517) and its endpoints (RFC 8414).
+//! What the issuer says of itself: its keys (RFC 7517) and its endpoints (RFC 8414).
 
 use std::sync::Arc;
 
@@ -14,26 +14,53 @@ use crate::State;
 const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 pub(crate) async fn jwks(Extract(state): Extract<Arc<State>>) -> Outcome {
-    let key = state.signing.key().await?.verifying().to_jwk();
-    cached(&value!({"keys": [key]}))
+    let now = state.clock.now();
+    cached(&state.signing.ring(now).await?.jwks(now))
 }
 
 pub(crate) async fn authorization_server(Extract(state): Extract<Arc<State>>) -> Outcome {
+    cached(&described(&state))
+}
+
+/// The same for readers of OpenID Connect Discovery 1.0, with what its section 3 asks for and this issuer has.
+pub(crate) async fn openid(Extract(state): Extract<Arc<State>>) -> Outcome {
+    let now = state.clock.now();
+    let ring = state.signing.ring(now).await?;
+    let mut algorithms: Vec<&str> = ring
+        .keys(now)
+        .map(|(key, _)| key.key.verifying().algorithm().name())
+        .collect();
+    algorithms.sort_unstable();
+    algorithms.dedup();
+    let mut told = described(&state);
+    told["subject_types_supported"] = value!(["public"]);
+    told["id_token_signing_alg_values_supported"] = value!(algorithms);
+    cached(&told)
+}
+
+/// What there is, and nothing that is not (RFC 8414, section 2). The issuer is the configured one, whatever host was asked.
+fn described(state: &State) -> Value {
     let issuer = state.signing.issuer.as_str();
-    cached(&value!({
+    let at = |path: &str| format!("{issuer}{path}");
+    let methods = ["client_secret_basic", "client_secret_post"];
+    value!({
         "issuer": issuer,
-        "token_endpoint": format!("{issuer}/oauth/token"),
-        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-        "authorization_endpoint": format!("{issuer}/oauth/authorize"),
-        "device_authorization_endpoint": format!("{issuer}/oauth/device_authorization"),
+        "token_endpoint": at("/oauth/token"),
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint": at("/oauth/revoke"),
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint": at("/oauth/introspect"),
+        "introspection_endpoint_auth_methods_supported": methods,
+        "jwks_uri": at("/.well-known/jwks.json"),
+        "authorization_endpoint": at("/oauth/authorize"),
+        "device_authorization_endpoint": at("/oauth/device_authorization"),
         "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token", crate::people::DEVICE_GRANT],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "scopes_supported": Scope::ALL.map(Scope::name),
-    }))
+    })
 }
 
 fn cached(value: &Value) -> Outcome {

@@ -301,7 +301,7 @@ async fn answer(
         team: user.team.clone().map(Into::into),
         sid: Some(session.session_id.clone()),
     };
-    let access_token = state.signing.key().await?.sign(&claims).map_err(Error::internal)?;
+    let access_token = state.signing.sign(&claims, state.clock.now()).await?;
     Ok(TokenAnswer {
         access_token,
         token_type: "Bearer",

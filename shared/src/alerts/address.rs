@@ -1,4 +1,4 @@
-//! Which addresses a webhook may have.
+//! Which addresses a webhook, or an issuer that is trusted, may have.
 
 use std::error::Error as StdError;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -54,9 +54,9 @@ fn in_v6(address: Ipv6Addr, (net, bits): (Ipv6Addr, u32)) -> bool {
 /// Finds addresses of names, at the moment of connecting, and gives out none of a name that has one which is not public. So it
 /// does not help a name to change what it stands for.
 #[derive(Debug)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     /// Whether loopback counts as public.
-    pub(super) loopback: bool,
+    pub(crate) loopback: bool,
 }
 
 impl Resolver {

@@ -29,19 +29,24 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Passes a URL that a webhook may have: of https, without a user in it, and with a host that is a name or a public address.
-    /// With `loopback` this machine counts as public, and may be spoken to without TLS.
+    /// Passes a URL that a webhook may have: see [`public_url`].
     pub(super) fn new(text: &str, loopback: bool) -> Option<Self> {
-        let url = Url::parse(text).ok()?;
-        let host = url.host_str()?;
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-        let here = address.is_some_and(|it| it.is_loopback()) || host == "localhost";
-        let resolver = Resolver { loopback };
-        let secure = url.scheme() == "https" || (loopback && here && url.scheme() == "http");
-        let anonymous = url.username().is_empty() && url.password().is_none();
-        let reachable = address.is_none_or(|it| resolver.allows(it));
-        (secure && anonymous && reachable).then_some(Self { url, loopback })
+        public_url(text, loopback).map(|url| Self { url, loopback })
     }
+}
+
+/// Passes a URL of https, without a user in it, and with a host that is a name or a public address. With `loopback` this machine
+/// counts as public, and may be spoken to without TLS.
+pub(crate) fn public_url(text: &str, loopback: bool) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let host = url.host_str()?;
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    let here = address.is_some_and(|it| it.is_loopback()) || host == "localhost";
+    let resolver = Resolver { loopback };
+    let secure = url.scheme() == "https" || (loopback && here && url.scheme() == "http");
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    let reachable = address.is_none_or(|it| resolver.allows(it));
+    (secure && anonymous && reachable).then_some(url)
 }
 
 /// A webhook, its client and where its secret is.

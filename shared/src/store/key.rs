@@ -6,6 +6,7 @@
 //! | API key, in its owner's list | `OWNER#<subject>` | `KEY#<key id>` |
 //! | number of an owner's keys | `OWNER#<subject>` | `KEYS` |
 //! | service account | `CLIENT` | `<client id>` |
+//! | access token that was ended, by its `jti` | `DENIED#<jti>` | `DENIED` |
 //! | usage row | `USAGE#<subject>` | `<start, RFC 3339>#<request id>` |
 //! | open call | `CALLS#<shard>` | `<start, RFC 3339>#<request id>` |
 //! | limits of one scope and id | `BUDGETS` | `<scope>#<id>` |
@@ -146,6 +147,10 @@ pub(super) const CLIENTS: &str = "CLIENT";
 
 pub(super) fn client(client_id: &str) -> Key {
     Key::new(CLIENTS, client_id)
+}
+
+pub(super) fn denied_token(jti: &str) -> Key {
+    Key::new(&format!("DENIED#{jti}"), "DENIED")
 }
 
 const USAGE_PREFIX: &str = "USAGE#";

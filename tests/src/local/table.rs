@@ -1,8 +1,9 @@
 //! What stands in the stack's table and secrets, looked at (and, for what no API makes, written) through the AWS SDK.
 
-use gateway::jwt::SigningKey;
+use gateway::jwt::{KeyAlgorithm, KeyRing, SigningKey};
 use gateway::secrets::Secrets;
 use gateway::store::Store;
+use jiff::Timestamp;
 use localstack::aws::sdk_config;
 
 use super::Stack;
@@ -50,5 +51,7 @@ pub async fn make_secret(stack: &Stack, name: &str, value: &str) {
 /// The key that the stack's tokens are signed with.
 pub async fn signing_key(stack: &Stack) -> SigningKey {
     let secrets = Secrets::new(secretsmanager(stack));
-    SigningKey::from_stored(&secrets.read("tollgate-signing-secret").await.unwrap()).unwrap()
+    let stored = secrets.read("tollgate-signing-secret").await.unwrap();
+    let ring = KeyRing::from_stored(&stored, KeyAlgorithm::EdDsa).unwrap();
+    ring.signing(Timestamp::now()).unwrap().key.clone()
 }

@@ -82,6 +82,11 @@ impl Unreliable {
         self.proxy.plan().outage = outage;
     }
 
+    /// Takes Secrets Manager down, or up again.
+    pub fn secrets_are_down(&self, down: bool) {
+        self.proxy.plan().secrets_down = down;
+    }
+
     /// Lets shares of the writes fail from now on, or, with nothing, none.
     pub fn set_faults(&self, faults: Option<Faults>) {
         self.proxy.plan().set_faults(faults);
@@ -120,6 +125,9 @@ impl Proxy {
         let (service, operation) = target.and_then(|target| target.split_once('.')).unwrap_or_default();
         if !service.starts_with("DynamoDB_") {
             let is_secrets = service == "secretsmanager";
+            if is_secrets && self.plan().secret_asked_in_vain() {
+                return Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+            }
             return self
                 .pass_on(if is_secrets { &self.secretsmanager } else { &self.s3 }, request)
                 .await;

@@ -44,6 +44,8 @@ pub struct Counts {
     pub throttled: u64,
     /// Writes whose answer was lost.
     pub lost: u64,
+    /// Requests to Secrets Manager, which this is no table of, but may stand before.
+    pub secrets: u64,
 }
 
 impl Counts {
@@ -73,6 +75,7 @@ pub(super) struct Plan {
     pub(super) outage: Option<Outage>,
     pub(super) script: VecDeque<Fate>,
     pub(super) counts: Counts,
+    pub(super) secrets_down: bool,
     faults: Option<Faults>,
     /// Writes that chance has decided on.
     writes: u64,
@@ -83,6 +86,12 @@ impl Plan {
     pub(super) fn set_faults(&mut self, faults: Option<Faults>) {
         self.faults = faults;
         self.writes = 0;
+    }
+
+    /// Counts a request to Secrets Manager, and says whether it is down.
+    pub(super) fn secret_asked_in_vain(&mut self) -> bool {
+        self.counts.secrets += 1;
+        self.secrets_down
     }
 
     /// Counts a request and decides on it.

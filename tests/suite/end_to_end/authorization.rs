@@ -82,10 +82,16 @@ async fn a_right_credential_passes_in_either_header_and_in_both(stack: &Stack) {
 
 /// What the matrix's bad tokens are variations of is good: they are refused for what was spoilt, and for nothing else.
 async fn a_token_made_by_the_stacks_own_key_passes(stack: &Stack) {
-    let token = signing_key(stack).await.sign(&credentials::claims(stack)).unwrap();
+    let token = signing_key(stack)
+        .await
+        .sign(&credentials::claims(stack).await)
+        .unwrap();
     let answer = stack.bearer(&token).get("/api/usage/records").await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
+
+/// The open routes at which clients authenticate themselves.
+const AUTHENTICATING: [&str; 3] = ["/oauth/token", "/oauth/revoke", "/oauth/introspect"];
 
 /// The scope of a route that every credential opens which counts.
 const ANYTHING: &str = "";
@@ -111,12 +117,12 @@ impl Case {
         caller.send(self.method, &self.path, &headers, self.body.clone()).await
     }
 
-    /// An open route answers whatever is shown; but a client that shows two kinds of credentials to the token endpoint, one
+    /// An open route answers whatever is shown; but a client that shows two kinds of credentials where it authenticates itself, one
     /// of them in `Authorization`, is refused (RFC 6749, section 2.3), and so is one whose `Authorization` is no text.
     fn open_status(&self, shown: &credentials::Shown) -> u16 {
         let in_authorization = shown.headers.iter().find(|(name, _)| *name == "authorization");
         match in_authorization {
-            Some((_, value)) if self.route == "/oauth/token" => {
+            Some((_, value)) if AUTHENTICATING.contains(&self.route) => {
                 if value.is_ascii() {
                     400
                 } else {
@@ -245,7 +251,10 @@ fn case(method: &'static str, route: &'static str, id: &str, scope: Option<&'sta
     Case {
         method,
         route,
-        path: route.replace("{scope}", "team").replace("{id}", id),
+        path: route
+            .replace("{scope}", "team")
+            .replace("{id}", id)
+            .replace("{secret_id}", "secret_none"),
         content_type: "application/json",
         body: String::new(),
         scope,
@@ -327,6 +336,22 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
             ..case("POST", "/api/admin/clients", "", admin, 201)
         },
         case("GET", "/api/admin/clients", "", admin, 200),
+        Case {
+            body: json!({ "name": "changed in the matrix" }).to_string(),
+            ..case("PATCH", "/api/admin/clients/{id}", &client_id, admin, 200)
+        },
+        Case {
+            body: "{}".to_owned(),
+            ..case("POST", "/api/admin/clients/{id}/secrets", &client_id, admin, 201)
+        },
+        // There is no secret of this id; whoever may not ask does not learn that.
+        case(
+            "DELETE",
+            "/api/admin/clients/{id}/secrets/{secret_id}",
+            &client_id,
+            admin,
+            404,
+        ),
         case("DELETE", "/api/admin/clients/{id}", &client_id, admin, 204),
         case("GET", "/api/admin/users", "", admin, 200),
         Case {
@@ -382,6 +407,17 @@ async fn token_cases(stack: &Stack) -> Vec<Case> {
             body: json!({ "client_id": id, "client_secret": secret }).to_string(),
             ..case("POST", "/api/v1/auth/token", "", None, 200)
         },
+        Case {
+            content_type: "application/x-www-form-urlencoded",
+            body: format!("token=none&client_id={id}&client_secret={secret}"),
+            ..case("POST", "/oauth/revoke", "", None, 200)
+        },
+        Case {
+            content_type: "application/x-www-form-urlencoded",
+            body: format!("token=none&client_id={id}&client_secret={secret}"),
+            ..case("POST", "/oauth/introspect", "", None, 200)
+        },
+        case("GET", "/.well-known/openid-configuration", "", None, 200),
         case("GET", "/.well-known/jwks.json", "", None, 200),
         case("GET", "/.well-known/oauth-authorization-server", "", None, 200),
     ]

@@ -46,7 +46,7 @@ async fn a_denial_by_scope_says_nothing_of_the_next_route() {
 async fn an_expired_credential_is_refused_by_the_function_though_its_answer_is_kept() {
     let stack = caching().await;
     let end = Timestamp::now() + SignedDuration::from_secs(3);
-    let mut claims = credentials::claims(&stack);
+    let mut claims = credentials::claims(&stack).await;
     claims.exp = end.as_second();
     let token = signing_key(&stack).await.sign(&claims).unwrap();
     let wish = json!({ "name": "short", "owner": format!("user:{}", marker()), "expires_at": end.to_string() });

@@ -196,17 +196,18 @@ async fn revoked(stack: &Stack, owner: &str) -> String {
 }
 
 /// Claims that are good in every way, for tests that spoil one.
-pub(super) fn claims(stack: &Stack) -> Claims {
+pub(super) async fn claims(stack: &Stack) -> Claims {
+    let (client_id, _) = stack.new_client(&["models:invoke", "usage:read"]).await;
     let now = Timestamp::now().as_second();
     Claims {
         iss: stack.ready().gateway.clone(),
-        sub: "client:made-by-a-test".into(),
+        sub: format!("client:{client_id}"),
         aud: Audience::One("tollgate".into()),
         exp: now + 600,
         iat: now - 1,
         nbf: None,
         jti: gateway::random::identifier("jwt").unwrap(),
-        client_id: "made-by-a-test".into(),
+        client_id,
         scope: "models:invoke usage:read files keys admin".into(),
         team: None,
         sid: None,
@@ -215,7 +216,7 @@ pub(super) fn claims(stack: &Stack) -> Claims {
 
 /// security.md "JWT"
 async fn bad_tokens(stack: &Stack) -> Vec<Shown> {
-    let (key, good) = (signing_key(stack).await, claims(stack));
+    let (key, good) = (signing_key(stack).await, claims(stack).await);
     let other = json!({ "alg": "EdDSA", "seed": "another seed, of 64 characters or so, that signs nothing here...." });
     let other = SigningKey::from_stored(&other.to_string()).unwrap();
     let now = Timestamp::now().as_second();

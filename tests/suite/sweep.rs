@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gateway::budget::{Charge, ORGANISATION_ID, ScopeKind, Unit, Window};
 use gateway::price::{Rates, price};
-use gateway::store::{HeldLimit, OpenCall, Store, UsageRow};
+use gateway::store::{CallEnd, HeldLimit, OpenCall, Store, UsageRow};
 use gateway::usage::{Outcome, Tokens, Usage};
 use gateway::wire::dialect::Dialect;
 use jiff::{SignedDuration, Timestamp};
@@ -86,19 +86,7 @@ fn call(id: &str) -> OpenCall {
 
 /// The row that the call's function would write.
 fn row(call: &OpenCall, usage: Usage) -> UsageRow {
-    UsageRow {
-        request_id: call.request_id.clone(),
-        principal: call.principal.clone(),
-        team: call.team.clone(),
-        key_id: call.key_id.clone(),
-        model: call.model.clone(),
-        price_model: call.price_model.clone(),
-        profile: call.profile.clone(),
-        region: call.region.clone(),
-        service_tier: call.service_tier.clone(),
-        dialect: call.dialect,
-        streamed: call.streamed,
-        started_at: call.started_at,
+    let end = CallEnd {
         ended_at: call.started_at,
         latency_ms: 1,
         time_to_first_byte_ms: None,
@@ -107,11 +95,9 @@ fn row(call: &OpenCall, usage: Usage) -> UsageRow {
         upstream_status: Some(200),
         upstream_request_id: None,
         usage,
-        cost_picodollars: price(&call.rates, &usage),
-        price_version: call.price_version.clone(),
-        rates: Some(*call.rates.band(usage.prompt_tokens())),
         estimated: false,
-    }
+    };
+    UsageRow::of(call, end)
 }
 
 /// Gives the owners of [`call`] their limits.

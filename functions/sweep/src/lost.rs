@@ -8,8 +8,7 @@ use std::collections::{HashMap, HashSet};
 use gateway::budget::{BudgetId, Window};
 use gateway::error::Error;
 use gateway::invocation_log::{InvocationLog, LoggedCall, Search};
-use gateway::price::price;
-use gateway::store::{BudgetState, CallKey, OpenCall, UsageRow, hold_name};
+use gateway::store::{BudgetState, CallEnd, CallKey, OpenCall, UsageRow, hold_name};
 use gateway::usage::{Outcome, Usage};
 use jiff::SignedDuration;
 
@@ -135,19 +134,7 @@ async fn write(
 /// The row of a call that ended when its function must have, at the latest.
 fn row(call: &OpenCall, usage: Usage, estimated: bool, upstream_request_id: Option<String>) -> UsageRow {
     let lived = call.deadline_at.as_millisecond() - call.started_at.as_millisecond();
-    UsageRow {
-        request_id: call.request_id.clone(),
-        principal: call.principal.clone(),
-        team: call.team.clone(),
-        key_id: call.key_id.clone(),
-        model: call.model.clone(),
-        price_model: call.price_model.clone(),
-        profile: call.profile.clone(),
-        region: call.region.clone(),
-        service_tier: call.service_tier.clone(),
-        dialect: call.dialect,
-        streamed: call.streamed,
-        started_at: call.started_at,
+    let end = CallEnd {
         ended_at: call.deadline_at,
         latency_ms: u64::try_from(lived).unwrap_or_default(),
         time_to_first_byte_ms: None,
@@ -156,11 +143,9 @@ fn row(call: &OpenCall, usage: Usage, estimated: bool, upstream_request_id: Opti
         upstream_status: None,
         upstream_request_id,
         usage,
-        cost_picodollars: price(&call.rates, &usage),
-        price_version: call.price_version.clone(),
-        rates: Some(*call.rates.band(usage.prompt_tokens())),
         estimated,
-    }
+    };
+    UsageRow::of(call, end)
 }
 
 async fn rows_of(pass: &Pass<'_>, calls: Vec<OpenCall>) -> Result<Vec<Finished>, Error> {

@@ -7,8 +7,7 @@ use super::settlement::Settlement;
 use super::{Admitted, Delivery, Models};
 use crate::clock::Stopwatch;
 use crate::error::Error;
-use crate::price::price;
-use crate::store::UsageRow;
+use crate::store::{CallEnd, UsageRow};
 use crate::telemetry;
 use crate::upstream::Answer;
 use crate::usage::{Outcome, Tokens, Usage};
@@ -287,26 +286,13 @@ impl Inner {
 
     fn row(&self, outcome: Outcome, usage: Usage, estimated: bool) -> UsageRow {
         let reading = self.meter.reading();
-        let call = &self.admitted.admission.call;
         if reading.metrics_disagree {
             tracing::warn!(
                 request_id = self.admitted.caller.request_id,
                 "Bedrock's metrics and the message's usage differ"
             );
         }
-        UsageRow {
-            request_id: call.request_id.clone(),
-            principal: call.principal.clone(),
-            team: call.team.clone(),
-            key_id: call.key_id.clone(),
-            model: call.model.clone(),
-            price_model: call.price_model.clone(),
-            profile: call.profile.clone(),
-            region: call.region.clone(),
-            service_tier: call.service_tier.clone(),
-            dialect: call.dialect,
-            streamed: call.streamed,
-            started_at: call.started_at,
+        let end = CallEnd {
             ended_at: self.models.clock.now(),
             latency_ms: self.stopwatch.elapsed_ms(),
             time_to_first_byte_ms: self.first_byte_ms,
@@ -315,11 +301,9 @@ impl Inner {
             upstream_status: self.status.map(|status| status.as_u16()),
             upstream_request_id: self.upstream_request_id(),
             usage,
-            cost_picodollars: price(&call.rates, &usage),
-            price_version: call.price_version.clone(),
-            rates: Some(*call.rates.band(usage.prompt_tokens())),
             estimated,
-        }
+        };
+        UsageRow::of(&self.admitted.admission.call, end)
     }
 
     fn upstream_request_id(&self) -> Option<String> {

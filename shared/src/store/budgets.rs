@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
@@ -236,38 +236,9 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn budget_sets(&self, wanted: &[(ScopeKind, &str)]) -> Result<Vec<BudgetSet>, Error> {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys = wanted
-            .iter()
-            .map(|(scope, id)| key::budget_set(*scope, id).into_item())
-            .collect();
-        let mut pending = Some(
-            KeysAndAttributes::builder()
-                .set_keys(Some(keys))
-                .consistent_read(true)
-                .build()
-                .map_err(Error::internal)?,
-        );
-        let mut found = Vec::new();
-        while let Some(keys) = pending.take() {
-            let answer = self
-                .client
-                .batch_get_item()
-                .request_items(&self.table, keys)
-                .send()
-                .await
-                .map_err(unavailable)?;
-            let items = answer
-                .responses
-                .unwrap_or_default()
-                .remove(&self.table)
-                .unwrap_or_default();
-            found.extend(serde_dynamo::from_items::<_, BudgetSet>(items).map_err(Error::internal)?);
-            pending = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
-        }
-        Ok(found)
+        let keys = wanted.iter().map(|(scope, id)| key::budget_set(*scope, id).into_item());
+        let items = self.batch_get(keys.collect()).await?;
+        serde_dynamo::from_items(items).map_err(Error::internal)
     }
 
     /// All limits, by scope and id.

@@ -58,7 +58,7 @@ pub use rollup_lists::{RollupIds, RollupList};
 pub use sessions::{Rotation, Session, SessionState};
 pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use upkeep::Claim;
-pub use usage::{Recorded, UsageRow};
+pub use usage::{CallEnd, Recorded, UsageRow};
 pub use usage_lists::UsageWanted;
 pub use users::{Identity, User, UserStatus};
 

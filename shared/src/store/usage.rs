@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use super::{Cursor, List, Page, Store, item, key, unavailable};
+use super::{Cursor, List, OpenCall, Page, Store, item, key, unavailable};
 use crate::budget::Window;
 use crate::error::Error;
 use crate::money::Picodollars;
-use crate::price::BandRates;
+use crate::price::{BandRates, price};
 use crate::principal::{Subject, Team};
 use crate::rollup::Counted;
 use crate::usage::{Outcome, StopReason, Usage};
@@ -102,6 +102,61 @@ impl UsageRow {
             estimated: self.estimated,
             usage: self.usage,
             cost: self.cost_picodollars,
+        }
+    }
+}
+
+/// How a call ended: what its row says beyond what was known before it went out.
+#[derive(Clone, Debug)]
+pub struct CallEnd {
+    /// When its answer had ended.
+    pub ended_at: Timestamp,
+    /// From sending the call to the end of its answer.
+    pub latency_ms: u64,
+    /// From sending the call to the first byte of its answer's body.
+    pub time_to_first_byte_ms: Option<u64>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why the model stopped.
+    pub stop_reason: Option<StopReason>,
+    /// Bedrock's status, if it answered.
+    pub upstream_status: Option<u16>,
+    /// Bedrock's own request id.
+    pub upstream_request_id: Option<String>,
+    /// The tokens.
+    pub usage: Usage,
+    /// Whether they are an estimate.
+    pub estimated: bool,
+}
+
+impl UsageRow {
+    /// The row of a call that ended so. What it cost follows from the rates that it was opened with.
+    pub fn of(call: &OpenCall, end: CallEnd) -> Self {
+        Self {
+            request_id: call.request_id.clone(),
+            principal: call.principal.clone(),
+            team: call.team.clone(),
+            key_id: call.key_id.clone(),
+            model: call.model.clone(),
+            price_model: call.price_model.clone(),
+            profile: call.profile.clone(),
+            region: call.region.clone(),
+            service_tier: call.service_tier.clone(),
+            dialect: call.dialect,
+            streamed: call.streamed,
+            started_at: call.started_at,
+            ended_at: end.ended_at,
+            latency_ms: end.latency_ms,
+            time_to_first_byte_ms: end.time_to_first_byte_ms,
+            outcome: end.outcome,
+            stop_reason: end.stop_reason,
+            upstream_status: end.upstream_status,
+            upstream_request_id: end.upstream_request_id,
+            cost_picodollars: price(&call.rates, &end.usage),
+            price_version: call.price_version.clone(),
+            rates: Some(*call.rates.band(end.usage.prompt_tokens())),
+            usage: end.usage,
+            estimated: end.estimated,
         }
     }
 }

@@ -24,5 +24,5 @@ events: ## replay events/ in process and through `cargo lambda invoke`
 
 bench: ## cold start, size, warm call and what budgets add, of the release build
 	cargo build --locked --release --workspace
-	cargo run --locked --release --package localstack --bin bench
-	cargo run --locked --release --package tests --bin bench_money
+	$${CARGO_TARGET_DIR:-target}/release/bench
+	$${CARGO_TARGET_DIR:-target}/release/bench_money

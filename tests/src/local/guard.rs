@@ -58,7 +58,13 @@ pub fn root() -> PathBuf {
 /// A program of the workspace, from the folder that this one was built into.
 pub fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let program = own.parent().unwrap().with_file_name(name);
+    // Tests are in a folder below the programs, a benchmark is beside them.
+    let beside = own.with_file_name(name);
+    let program = if beside.is_file() {
+        beside
+    } else {
+        own.parent().unwrap().with_file_name(name)
+    };
     assert!(
         program.is_file(),
         "{} is missing: run `cargo build --workspace` first",

@@ -264,7 +264,9 @@ async fn a_table_that_refuses_writes_and_loses_answers_changes_no_sum() {
             table.set_faults(None);
         }
     }
-    assert!(failures > 0, "nothing failed: {:?}", table.counts());
+    // Whether a whole sweep fails of it, and not only its writes, is chance.
+    let counts = table.counts();
+    assert!(counts.throttled > 100 && counts.lost > 50, "{counts:?}");
     assert_rollups_are_the_rows(&store, &rows).await;
 }
 

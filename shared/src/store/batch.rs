@@ -35,7 +35,10 @@ impl Store {
                 .map_err(Error::internal)?;
             let get = self.client.batch_get_item().request_items(&self.table, request);
             let answer = get.send().await.map_err(unavailable)?;
-            let mut items = answer.responses.unwrap_or_default();
+            // Limits are read here: an answer without its items must not be taken for one that found none.
+            let mut items = answer
+                .responses
+                .ok_or_else(|| Error::unavailable("an answer to a batch of reads without its items"))?;
             found.extend(items.remove(&self.table).unwrap_or_default());
             let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
             keys = left.map(|it| it.keys).unwrap_or_default();

@@ -19,6 +19,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use super::{Cursor, Item, List, Page, Store, key, unavailable};
 use crate::budget::{Amount, BudgetId, BudgetSet, ScopeKind};
 use crate::error::Error;
+use crate::money::Picodollars;
 
 /// So often a write meets a transaction before it gives up.
 const MOST_CONFLICTS: u32 = 7;
@@ -45,10 +46,11 @@ pub struct BudgetState {
 impl BudgetState {
     /// What is left, or nothing.
     pub fn available(&self) -> Amount {
-        u128::try_from(self.available)
-            .ok()
-            .and_then(|number| number.to_string().parse().ok())
-            .unwrap_or_default()
+        match u128::try_from(self.available) {
+            Ok(left) => Picodollars::try_from(left).unwrap_or(Picodollars::MAX).into(),
+            // Less than nothing is nothing to spend.
+            Err(_) => Amount::ZERO,
+        }
     }
 
     /// All that is held.
@@ -309,14 +311,19 @@ where
 
 /// Reads an item, or the part of one that an update gives back.
 pub(super) fn state(item: &Item) -> Result<BudgetState, Error> {
-    let digits = |name: &str| item.get(name).and_then(|value| value.as_n().ok()).map(String::as_str);
-    let amount = |name: &str| digits(name).unwrap_or("0").parse::<Amount>().map_err(Error::internal);
+    // A part of an item lacks numbers; one that is there and is no number is a fault, and no nought.
+    let digits = |name: &str| match item.get(name).map(AttributeValue::as_n) {
+        None => Ok("0"),
+        Some(Ok(digits)) => Ok(digits.as_str()),
+        Some(Err(_)) => Err(Error::internal("a budget's state with what is no number")),
+    };
+    let amount = |name: &str| digits(name)?.parse::<Amount>().map_err(Error::internal);
     let holds: HashMap<_, _> = item.iter().filter(|(name, _)| name.starts_with(HOLD_PREFIX)).collect();
     let holds = holds.into_keys().map(|name| Ok((name.clone(), amount(name)?)));
     Ok(BudgetState {
         limit: amount("limit")?,
         spent: amount("spent")?,
-        available: digits("available").unwrap_or("0").parse().map_err(Error::internal)?,
+        available: digits("available")?.parse().map_err(Error::internal)?,
         holds: holds.collect::<Result<_, Error>>()?,
         alerted: item.get("alerted").map(percentages).transpose()?.unwrap_or_default(),
     })
@@ -326,4 +333,31 @@ fn percentages(value: &AttributeValue) -> Result<Vec<u8>, Error> {
     let malformed = |_| Error::internal("alerted percentages that are no numbers");
     let numbers = value.as_ns().map_err(malformed)?;
     numbers.iter().map(|it| it.parse().map_err(Error::internal)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_with_what_is_no_number_is_a_fault_and_no_nought() {
+        let number = |digits: &str| AttributeValue::N(digits.to_owned());
+        let mut item = Item::from([
+            ("limit".to_owned(), number("5")),
+            ("available".to_owned(), number("-1")),
+        ]);
+        let read = state(&item).unwrap();
+        assert_eq!(
+            (read.limit, read.available, read.available()),
+            (Amount::new(5), -1, Amount::ZERO)
+        );
+        for name in ["limit", "spent", "available"] {
+            let before = item.insert(name.to_owned(), AttributeValue::S("5".to_owned()));
+            assert!(state(&item).is_err(), "{name}");
+            match before {
+                Some(before) => item.insert(name.to_owned(), before),
+                None => item.remove(name),
+            };
+        }
+    }
 }

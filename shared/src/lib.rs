@@ -3,7 +3,7 @@
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`role`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
-//! 3. **Outside**: [`config`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
+//! 3. **Outside**: [`config`], [`login`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
 //!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`].
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
@@ -35,6 +35,7 @@ pub mod aws;
 pub mod config;
 pub mod invocation_log;
 pub mod limits;
+pub mod login;
 pub mod objects;
 pub mod pricing;
 pub mod secret_hash;

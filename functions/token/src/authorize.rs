@@ -8,6 +8,7 @@ use axum::extract::{Path, State as Extract};
 use axum::response::Response;
 use gateway::error::{Error, Kind};
 use gateway::http::Outcome;
+use gateway::login::{Provider, PublicClient};
 use gateway::oauth::Form;
 use gateway::scope::Scopes;
 use gateway::secret::{Secret, SecretKind};
@@ -17,7 +18,6 @@ use jiff::Timestamp;
 
 use crate::State;
 use crate::browser::{self, LOGIN_SECONDS, error_page, escaped, page, see_other};
-use crate::configured::{Provider, PublicClient};
 use crate::provider::Attempt;
 
 /// What a client hears by way of the browser (RFC 6749, section 4.1.2.1).

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State as Extract};
 use gateway::error::{Error, Kind};
 use gateway::http::{Outcome, Whole, require_content_type};
+use gateway::login::{ConsentRule, Provider};
 use gateway::oauth::Form;
 use gateway::secret::{Secret, SecretKind};
 use gateway::store::{
@@ -15,7 +16,6 @@ use http::{HeaderMap, StatusCode, Uri};
 use crate::State;
 use crate::authorize::{Told, attempt, back, code_of, later, tell};
 use crate::browser::{self, LOGIN_SECONDS, error_page, escaped, origin, page};
-use crate::configured::{ConsentRule, Provider};
 use crate::people;
 
 /// A code lives this long.

@@ -6,6 +6,7 @@ use axum::extract::State as Extract;
 use axum::response::Response;
 use gateway::error::{Error, Kind};
 use gateway::http::{Outcome, Whole, json, require_content_type};
+use gateway::login::Provider;
 use gateway::oauth::Form;
 use gateway::random;
 use gateway::secret::{Secret, SecretDigest, SecretKind};
@@ -98,7 +99,7 @@ pub(crate) async fn form(Extract(state): Extract<Arc<State>>, uri: Uri) -> Outco
 fn shown(state: &State, query: &str) -> Result<Response, Error> {
     let form = Form::parse(query.as_bytes())?;
     let code = form.value("user_code").and_then(typed).unwrap_or_default();
-    let option = |provider: &crate::configured::Provider| {
+    let option = |provider: &Provider| {
         format!(
             "<option value=\"{}\">{}</option>",
             provider.id,

@@ -9,7 +9,6 @@ mod authorize;
 mod browser;
 mod callback;
 mod client;
-mod configured;
 mod device;
 mod grant;
 mod introspect;
@@ -29,6 +28,7 @@ use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
 use gateway::error::{Error, Kind};
 use gateway::http::{Outcome, Whole, json, read_json, require_content_type};
+use gateway::login::LoginConfig;
 use gateway::oauth::{ClientCredentials, Form, client_credentials};
 use gateway::secrets::Secrets;
 use gateway::signing::Signing;
@@ -36,7 +36,6 @@ use gateway::store::{ServiceClient, Store};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
 
-use configured::Configured;
 use provider::Providers;
 
 /// What the token function works with.
@@ -44,7 +43,7 @@ pub struct State {
     store: Store,
     signing: Signing,
     clock: Clock,
-    configured: Configured,
+    configured: LoginConfig,
     providers: Providers,
 }
 
@@ -58,7 +57,7 @@ impl State {
         Ok(Self {
             store,
             signing: Signing::new(aws, variables)?,
-            configured: Configured::read(variables)?,
+            configured: LoginConfig::read(variables)?,
             providers: Providers::new(Secrets::new(aws.secretsmanager()), clock.clone()),
             clock,
         })

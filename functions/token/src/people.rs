@@ -2,6 +2,7 @@
 
 use gateway::error::{Error, Kind};
 use gateway::jwt::{Audience, Claims};
+use gateway::login::{Provider, PublicClient, Users};
 use gateway::oauth::{Form, TokenAnswer, invalid_client, s256};
 use gateway::random;
 use gateway::scope::Scopes;
@@ -12,7 +13,6 @@ use gateway::store::{
 
 use crate::State;
 use crate::authorize::later;
-use crate::configured::{Provider, PublicClient, Users};
 use crate::provider::Person;
 
 /// A person's access token lives this long.

@@ -1,13 +1,13 @@
 //! OpenID Connect: a provider's documents, the exchange of its code, and its userinfo.
 
 use gateway::error::{Error, Kind};
+use gateway::login::Provider;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::Attempt;
 use super::id_token::Keys;
 use super::outside::{Outside, endpoint};
-use crate::configured::Provider;
 
 /// A provider's documents are read again after so long.
 pub(super) const FRESH_SECONDS: i64 = 300;

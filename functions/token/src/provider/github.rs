@@ -1,13 +1,13 @@
 //! GitHub: OAuth without OpenID. Errors come with HTTP 200, the id is a number, and the address is a request of its own.
 
 use gateway::error::{Error, Kind};
+use gateway::login::Provider;
 use gateway::store::Identity;
 use reqwest::Url;
 use serde_json::Value;
 
 use super::outside::{Outside, endpoint};
 use super::{Attempt, Person};
-use crate::configured::Provider;
 
 /// So many organisations are looked at.
 const ORGANISATIONS: &str = "/user/orgs?per_page=100";

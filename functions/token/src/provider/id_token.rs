@@ -1,12 +1,12 @@
 //! Id tokens (OpenID Connect Core, section 3.1.3.7), verified by the provider's published keys alone.
 
+use gateway::login::{Make, Provider};
 use gateway::store::Identity;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
 use super::Person;
-use crate::configured::{Make, Provider};
 
 /// How far clocks may be apart.
 const LEEWAY_SECONDS: i64 = 60;

@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use gateway::clock::Clock;
 use gateway::error::Error;
+use gateway::login::{Make, Provider};
 use gateway::secrets::Secrets;
 use gateway::store::Identity;
 use reqwest::Url;
 use tokio::sync::Mutex;
 
-use crate::configured::{Make, Provider};
 use discovery::Discovered;
 pub(crate) use outside::Outside;
 

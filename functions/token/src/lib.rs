@@ -205,6 +205,26 @@ async fn form_of_a_client(
     Ok((client::authenticated(state, &credentials).await?, form))
 }
 
+/// The same of a client that may have no secret, as the endpoint of RFC 7009 takes it: a public client names itself (section 2.1).
+async fn form_of_any_client(
+    state: &State,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(String, Form), Error> {
+    refuse_query(uri)?;
+    require_content_type(headers, "application/x-www-form-urlencoded")?;
+    let form = Form::parse(body)?;
+    let public = people::public_client(state, one_authorization(headers)?, &form);
+    match public.map(|client| client.client_id.clone()) {
+        Ok(client_id) => Ok((client_id, form)),
+        Err(_) => {
+            let (client, form) = form_of_a_client(state, uri, headers, body).await?;
+            Ok((client.client_id, form))
+        }
+    }
+}
+
 /// Challenges a client that failed by HTTP Basic (RFC 6749, section 5.2).
 fn challenging(outcome: Outcome, by_basic: bool) -> Response {
     match outcome {

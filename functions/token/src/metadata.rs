@@ -48,7 +48,7 @@ fn described(state: &State) -> Value {
         "token_endpoint": at("/oauth/token"),
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "revocation_endpoint": at("/oauth/revoke"),
-        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint": at("/oauth/introspect"),
         "introspection_endpoint_auth_methods_supported": methods,
         "jwks_uri": at("/.well-known/jwks.json"),

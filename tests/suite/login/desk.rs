@@ -2,11 +2,14 @@
 
 use gateway::aws::Aws;
 use gateway::oauth::s256;
-use gateway::store::Store;
+use gateway::random;
+use gateway::secret::{Secret, SecretKind};
+use gateway::store::{ClientSecret, ServiceClient, Store};
 use serde_json::{Value, json};
 use tests::answer::HttpAnswer;
 use tests::backing::Backing;
 use tests::event::request;
+use tests::fixtures::{made_at, told};
 use tests::in_process::Functions;
 use tests::provider::{CLIENT_ID, CLIENT_SECRET, Github, Oidc, parameter};
 
@@ -135,6 +138,23 @@ impl Desk {
             ("refresh_token", token),
         ];
         self.token(&form).await
+    }
+
+    /// A service account with these scopes: its id and its secret.
+    pub(super) async fn service_account(&self, scopes: &str) -> (String, String) {
+        let secret = Secret::mint(SecretKind::ClientSecret).unwrap();
+        let stored = ClientSecret::new(&secret, made_at()).await.unwrap();
+        let id = random::identifier("client").unwrap();
+        let client = ServiceClient::new(
+            id.clone(),
+            "a desk's".into(),
+            scopes.parse().unwrap(),
+            stored,
+            made_at(),
+        );
+        let audit = told("client.create", &id);
+        assert!(self.store().create_client(&client, &audit).await.unwrap());
+        (id, secret.expose().to_owned())
     }
 
     /// What the authorizer says of a credential: its context, or nothing.

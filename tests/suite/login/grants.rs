@@ -269,3 +269,119 @@ async fn the_json_routes_take_codes_and_refresh_tokens_too() {
         assert_eq!(post("/auth/refresh", bad).await.json()["error"], "invalid_request");
     }
 }
+
+/// RFC 7009, section 2: the client that has a refresh token ends its session, whichever token of it is shown; another client ends
+/// nothing, and both are told the same.
+#[tokio::test]
+async fn a_refresh_token_is_revoked_by_its_own_client_and_ends_the_whole_session() {
+    let desk = Desk::new().await;
+    for shows_the_old_one in [false, true] {
+        let first = desk.tokens("ada").await;
+        let second = desk.refresh(text(&first, "refresh_token")).await.json();
+        let kept = desk.tokens("ada").await;
+        let shown = text(if shows_the_old_one { &first } else { &second }, "refresh_token");
+        let revoke = async |client: &str, token: &str| {
+            let answer = desk
+                .post("/oauth/revoke", "", &[("client_id", client), ("token", token)])
+                .await;
+            assert_eq!((answer.status, answer.body.len()), (200, 0), "{answer:?}");
+        };
+        revoke("cli", shown).await;
+        revoke("app", "tgr_nothing").await;
+        assert!(
+            desk.authorized(text(&second, "access_token")).await.is_some(),
+            "another client ended it"
+        );
+        revoke("app", shown).await;
+        for tokens in [&first, &second] {
+            assert!(desk.authorized(text(tokens, "access_token")).await.is_none());
+        }
+        assert_eq!(
+            desk.refresh(text(&second, "refresh_token")).await.json()["error"],
+            "invalid_grant"
+        );
+        assert!(
+            desk.authorized(text(&kept, "access_token")).await.is_some(),
+            "another session ended"
+        );
+        assert_eq!(desk.refresh(text(&kept, "refresh_token")).await.status, 200);
+        revoke("app", shown).await;
+    }
+}
+
+/// RFC 7009, section 2.1: a public client revokes its own access tokens and no other one's, and shows no secret.
+#[tokio::test]
+async fn a_public_client_revokes_its_own_access_tokens_alone_and_without_a_secret() {
+    let desk = Desk::new().await;
+    let tokens = desk.tokens("ada").await;
+    let token = text(&tokens, "access_token");
+    let revoke = async |form: &[(&str, &str)]| {
+        desk.post("/oauth/revoke", "", &[form, &[("token", token)]].concat())
+            .await
+    };
+    assert_eq!(revoke(&[("client_id", "cli")]).await.status, 200);
+    for wrong in [
+        &[("client_id", "app"), ("client_secret", "x")][..],
+        &[("client_id", "nobody")],
+        &[],
+    ] {
+        let answer = revoke(wrong).await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]),
+            (401, &json!("invalid_client")),
+            "{wrong:?}"
+        );
+    }
+    assert!(desk.authorized(token).await.is_some());
+    assert_eq!(revoke(&[("client_id", "app")]).await.status, 200);
+    desk.functions.clock.advance_seconds(30);
+    assert!(desk.authorized(token).await.is_none());
+    assert_eq!(
+        desk.refresh(text(&tokens, "refresh_token")).await.status,
+        200,
+        "the session goes on"
+    );
+}
+
+/// RFC 7662, section 2: of a refresh token an authenticated client that may know learns what it is, while it is the newest of a living
+/// session of somebody who counts; nobody else learns anything.
+#[tokio::test]
+async fn a_refresh_token_is_introspected_by_an_administrators_client_alone_and_only_while_it_counts() {
+    let desk = Desk::new().await;
+    let first = desk.tokens("ada").await;
+    let second = desk.refresh(text(&first, "refresh_token")).await.json();
+    let ask = async |token: &str, admin: bool| {
+        let client = desk.service_account(if admin { "admin" } else { "files" }).await;
+        let form = [
+            ("client_id", &*client.0),
+            ("client_secret", &*client.1),
+            ("token", token),
+        ];
+        desk.post("/oauth/introspect", "", &form).await
+    };
+    let known = ask(text(&second, "refresh_token"), true).await.json();
+    let expected = json!({
+        "active": true, "iss": tests::fixtures::ISSUER, "client_id": "app", "scope": second["scope"],
+        "sub": known["sub"], "sid": known["sid"], "iat": desk.functions.clock.now_seconds(),
+        "exp": desk.functions.clock.now_seconds() + 30 * 86_400,
+    });
+    assert_eq!(known, expected);
+    assert!(known["sub"].as_str().unwrap().starts_with("user:"));
+    let inactive = async |token: &str, admin: bool, why: &str| {
+        assert_eq!(&ask(token, admin).await.body[..], br#"{"active":false}"#, "{why}");
+    };
+    inactive(text(&second, "refresh_token"), false, "somebody else's").await;
+    inactive(text(&first, "refresh_token"), true, "rotated away").await;
+    let public = [("client_id", "app"), ("token", text(&second, "refresh_token"))];
+    assert_eq!(desk.post("/oauth/introspect", "", &public).await.status, 401);
+    // Asking ends nothing, whatever is shown.
+    assert!(desk.authorized(text(&second, "access_token")).await.is_some());
+    let subject = known["sub"].as_str().unwrap().strip_prefix("user:").unwrap();
+    assert!(
+        desk.store()
+            .set_user_status(subject, UserStatus::Suspended, &told("user.suspend", subject))
+            .await
+            .unwrap()
+    );
+    inactive(text(&second, "refresh_token"), true, "of somebody who is suspended").await;
+}

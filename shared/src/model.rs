@@ -4,9 +4,11 @@
 //! is, it is matched in full against the catalog, which is the price list's ids: nothing is guessed from the beginning
 //! of a name, and nothing that has no price gets through.
 
+mod allowed;
 mod arn;
 mod catalog;
 
+pub use allowed::{AllowedModels, BadList};
 pub use catalog::Catalog;
 
 #[cfg(test)]

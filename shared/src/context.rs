@@ -8,6 +8,7 @@ use lambda_http::request::RequestContext;
 use serde_json::Value;
 
 use crate::error::{Error, Kind};
+use crate::model::AllowedModels;
 use crate::principal::{Principal, Subject, Team};
 use crate::scope::Scopes;
 
@@ -23,6 +24,8 @@ pub mod field {
     pub const EXPIRES: &str = "exp";
     /// The team of the access token or key.
     pub const TEAM: &str = "team";
+    /// The models that may be called, as [`crate::model::AllowedModels`] writes them. Without it every model may.
+    pub const MODELS: &str = "models";
     /// The login session of the access token.
     pub const SESSION_ID: &str = "sid";
     /// The OAuth client of the access token.
@@ -68,12 +71,22 @@ pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
             .map(str::parse::<Team>)
             .transpose()
             .map_err(Error::internal)?,
+        models: models(fields)?,
         key_id: text(fields, field::KEY_ID).map(str::to_owned),
         session_id: text(fields, field::SESSION_ID).map(str::to_owned),
         expires_at: text(fields, field::EXPIRES)
             .map(|text| seconds(text).ok_or_else(nobody))
             .transpose()?,
     })
+}
+
+/// What cannot be read is no missing list, which would allow every model.
+fn models(fields: &HashMap<String, Value>) -> Result<Option<AllowedModels>, Error> {
+    let Some(value) = fields.get(field::MODELS) else {
+        return Ok(None);
+    };
+    let list = AllowedModels::from_text(value.as_str().unwrap_or_default());
+    list.map(Some).map_err(Error::internal)
 }
 
 fn text<'a>(fields: &'a HashMap<String, Value>, name: &str) -> Option<&'a str> {

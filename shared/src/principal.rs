@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
+use crate::model::AllowedModels;
 use crate::scope::{Scope, Scopes};
 
 /// Whether a person or a program calls.
@@ -148,6 +149,8 @@ pub struct Principal {
     pub scopes: Scopes,
     /// The team on whose account the caller works, if it works on one's.
     pub team: Option<Team>,
+    /// The models that it may call; every one if there is no list.
+    pub models: Option<AllowedModels>,
     /// The API key that was shown, if one was.
     pub key_id: Option<String>,
     /// The login session of a person's access token.
@@ -178,6 +181,20 @@ impl Principal {
             return Err(Error::insufficient_scope(scope));
         }
         Ok(())
+    }
+
+    /// Passes if the credential may call the model with this base id.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`], which names neither this model nor those that are allowed.
+    pub fn require_model(&self, base: &str) -> Result<(), Error> {
+        match &self.models {
+            Some(models) if !models.allows(base) => Err(Error::new(
+                Kind::Denied,
+                "model: this credential may not call this model",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Passes if the credential is still alive at `now` and carries `scope` or one of `others`.
@@ -231,6 +248,7 @@ mod tests {
             subject: "user:alice".parse().unwrap(),
             scopes: Scopes::of_a_user(),
             team: None,
+            models: None,
             key_id: None,
             session_id: None,
             expires_at: Some(end),

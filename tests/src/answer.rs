@@ -67,6 +67,14 @@ impl Answer {
         })
     }
 
+    /// The answer of a function that was invoked directly.
+    pub fn direct(self) -> Value {
+        match self {
+            Self::Direct(value) => value,
+            Self::Http(answer) => panic!("an HTTP answer: {answer:?}"),
+        }
+    }
+
     /// The answer of a function behind a proxy integration.
     pub fn http(self) -> HttpAnswer {
         match self {

@@ -1,6 +1,7 @@
 //! The integration tests, in one binary, because each links the AWS SDKs again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod allowed_models;
 mod audit;
 mod audit_api;
 mod budgets_api;

@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Path, State as Extract};
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, Whole, json, read_json};
+use gateway::model::AllowedModels;
 use gateway::principal::Team;
 use gateway::scope::Scope;
 use gateway::secret::{Secret, SecretKind};
@@ -22,7 +23,7 @@ use crate::{State, audit};
 /// The old secret goes on for so long beside a new one, unless asked for otherwise.
 const DEFAULT_OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 
-/// What is to be changed. What is left out stays; `null` takes a team or an end away.
+/// What is to be changed. What is left out stays; `null` takes a team, a list of models or an end away.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Changes {
@@ -32,6 +33,8 @@ struct Changes {
     status: Option<ClientStatus>,
     #[serde(default)]
     scopes: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "given")]
+    models: Option<Option<AllowedModels>>,
     #[serde(default, deserialize_with = "given")]
     team: Option<Option<Team>>,
     #[serde(default, deserialize_with = "given")]
@@ -53,6 +56,7 @@ impl Changes {
             changed.scopes = known_scopes(&names)?;
         }
         changed.status = self.status.unwrap_or(changed.status);
+        changed.models = self.models.unwrap_or(changed.models);
         changed.team = self.team.unwrap_or(changed.team);
         changed.ends_at = self.expires_at.unwrap_or(changed.ends_at);
         Ok(changed)

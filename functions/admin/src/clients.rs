@@ -6,6 +6,7 @@ use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, PageQuery, Whole, json, query, read_json};
+use gateway::model::AllowedModels;
 use gateway::principal::Team;
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
@@ -26,6 +27,8 @@ struct NewClient {
     #[serde(default)]
     scopes: Option<Vec<String>>,
     #[serde(default)]
+    models: Option<AllowedModels>,
+    #[serde(default)]
     team: Option<Team>,
     #[serde(default)]
     expires_at: Option<Timestamp>,
@@ -38,6 +41,7 @@ pub(crate) struct Shown<'a> {
     name: &'a str,
     team: Option<&'a Team>,
     scopes: Vec<&'static str>,
+    models: Option<&'a AllowedModels>,
     status: ClientStatus,
     secrets: Vec<ShownSecret<'a>>,
     created_at: Timestamp,
@@ -75,6 +79,7 @@ impl<'a> Shown<'a> {
             name: &client.name,
             team: client.team.as_ref(),
             scopes: client.scopes.names(),
+            models: client.models.as_ref(),
             status: client.status,
             secrets: client.secrets.iter().map(ShownSecret::of).collect(),
             created_at: client.created_at,
@@ -93,8 +98,8 @@ pub(crate) fn told(client: &ServiceClient) -> Value {
         .map(|it| serde_json::json!({ "secret_id": it.secret_id, "expires_at": it.ends_at }))
         .collect();
     serde_json::json!({
-        "name": client.name, "team": client.team, "scopes": client.scopes.names(), "status": client.status,
-        "expires_at": client.ends_at, "revoked_at": client.revoked_at, "secrets": secrets,
+        "name": client.name, "team": client.team, "scopes": client.scopes.names(), "models": client.models,
+        "status": client.status, "expires_at": client.ends_at, "revoked_at": client.revoked_at, "secrets": secrets,
     })
 }
 
@@ -138,6 +143,7 @@ pub(crate) async fn create(
     let stored = ClientSecret::new(&secret, now).await?;
     let client = ServiceClient::new(client_id, name, scopes, stored, now)
         .of_team(wish.team)
+        .for_models(wish.models)
         .until(wish.expires_at);
     let change = (None, Some(told(&client)));
     let audit = audit::entry(&caller, now, "client.create", client.client_id.clone(), change)?;

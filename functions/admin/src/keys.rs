@@ -6,6 +6,7 @@ use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, PageQuery, Whole, json, query, read_json};
+use gateway::model::AllowedModels;
 use gateway::principal::{Subject, Team};
 use gateway::random;
 use gateway::scope::{Scope, Scopes};
@@ -26,6 +27,8 @@ struct NewKey {
     #[serde(default)]
     scopes: Option<Vec<String>>,
     #[serde(default)]
+    models: Option<AllowedModels>,
+    #[serde(default)]
     expires_at: Option<Timestamp>,
     #[serde(default)]
     owner: Option<Subject>,
@@ -41,6 +44,7 @@ struct Shown<'a> {
     owner: &'a Subject,
     team: Option<&'a Team>,
     scopes: Vec<&'static str>,
+    models: Option<&'a AllowedModels>,
     hint: &'a str,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
@@ -58,6 +62,7 @@ impl<'a> Shown<'a> {
             owner: &api_key.owner,
             team: api_key.team.as_ref(),
             scopes: api_key.scopes.names(),
+            models: api_key.models.as_ref(),
             hint: &api_key.hint,
             created_at: api_key.created_at,
             expires_at: api_key.ends_at,
@@ -71,7 +76,7 @@ impl<'a> Shown<'a> {
 fn told(api_key: &ApiKey, revoked_at: Option<Timestamp>) -> Value {
     serde_json::json!({
         "owner": api_key.owner, "name": api_key.name, "team": api_key.team, "scopes": api_key.scopes.names(),
-        "expires_at": api_key.ends_at, "revoked_at": revoked_at,
+        "models": api_key.models, "expires_at": api_key.ends_at, "revoked_at": revoked_at,
     })
 }
 
@@ -99,7 +104,8 @@ pub(crate) async fn create(
         now,
         wish.expires_at,
     )
-    .of_team(team);
+    .of_team(team)
+    .for_models(wished_models(&caller, wish.models)?);
     let change = (None, Some(told(&api_key, None)));
     let audit = audit::entry(&caller, now, "key.create", api_key.key_id.clone(), change)?;
     let limit = state.keys_per_owner.get();
@@ -208,4 +214,23 @@ fn wished_scopes(caller: &Caller, wish: Option<Vec<String>>) -> Result<Scopes, E
             "A key cannot allow more than the credential that makes it.",
         ))
     }
+}
+
+/// A key never allows more than the credential that made it, also of models. Without a wish it allows the same ones.
+fn wished_models(caller: &Caller, wish: Option<AllowedModels>) -> Result<Option<AllowedModels>, Error> {
+    match (&caller.principal.models, wish) {
+        (None, wish) => Ok(wish),
+        (Some(own), Some(wish)) if own.covers(&wish) => Ok(Some(wish)),
+        (Some(own), None) => handed_on(own).map(Some),
+        (Some(_), Some(_)) => Err(Error::new(
+            Kind::Denied,
+            "A key cannot call more models than the credential that makes it.",
+        )),
+    }
+}
+
+/// What several holders' lists have in common can be longer than one list may be, or nothing at all.
+fn handed_on(own: &AllowedModels) -> Result<AllowedModels, Error> {
+    AllowedModels::try_from(Vec::from(own.clone()))
+        .map_err(|_| Error::invalid("`models` must be given: the credential's own list cannot be handed on."))
 }

@@ -2,6 +2,7 @@
 
 use gateway::context::field;
 use gateway::jwt::Claims;
+use gateway::model::AllowedModels;
 use gateway::store::ApiKey;
 use gateway::trusted::Identity;
 use serde_json::{Map, Value, json};
@@ -47,6 +48,14 @@ pub(crate) fn of_token(claims: Claims) -> Map<String, Value> {
     }
     if let Some(team) = claims.team {
         context.insert(field::TEAM.into(), team.into());
+    }
+    context
+}
+
+/// With the models that may be called, if not every one may.
+pub(crate) fn for_models(mut context: Map<String, Value>, models: Option<&AllowedModels>) -> Map<String, Value> {
+    if let Some(models) = models {
+        context.insert(field::MODELS.into(), models.to_string().into());
     }
     context
 }

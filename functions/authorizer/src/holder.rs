@@ -1,6 +1,7 @@
 //! Whose credential it is, and whether they still count: asked of the table at each request.
 
 use gateway::jwt::Claims;
+use gateway::model::AllowedModels;
 use gateway::principal::{PrincipalKind, Subject};
 use gateway::store::{User, UserStatus};
 
@@ -15,19 +16,21 @@ impl State {
         }
     }
 
-    /// A key counts as long as its owner does. One who never signed in, or was no account here, is known by the key alone.
-    pub(crate) async fn require_owner(&self, owner: &Subject) -> Result<(), Closed> {
-        let counts = match owner.as_str().strip_prefix("client:") {
+    /// A key counts as long as its owner does. One who never signed in, or was no account here, is known by the key alone. Which
+    /// models the owner may call comes back.
+    pub(crate) async fn require_owner(&self, owner: &Subject) -> Result<Option<AllowedModels>, Closed> {
+        let (counts, models) = match owner.as_str().strip_prefix("client:") {
             Some(client_id) => {
                 let client = self.store.client(client_id).await.map_err(Closed::Unknown)?;
-                client.is_none_or(|client| client.is_alive(self.clock.now()))
+                let counts = client.as_ref().is_none_or(|client| client.is_alive(self.clock.now()));
+                (counts, client.and_then(|client| client.models))
             }
             None => {
                 let person = self.person(owner).await?;
-                person.is_none_or(|person| person.status == UserStatus::Active)
+                (person.is_none_or(|person| person.status == UserStatus::Active), None)
             }
         };
-        if counts { Ok(()) } else { Err(Closed::Unauthorized) }
+        if counts { Ok(models) } else { Err(Closed::Unauthorized) }
     }
 
     /// A person's token counts as long as its session does and the person is active. Both are asked at every request, so that a

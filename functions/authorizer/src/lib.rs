@@ -13,6 +13,7 @@ use gateway::clock::{Clock, Stopwatch};
 use gateway::config::{ConfigError, Variables};
 use gateway::error::Error;
 use gateway::jwt::Refusal;
+use gateway::model::AllowedModels;
 use gateway::secret::Secret;
 use gateway::signing::Signing;
 use gateway::standing::Standings;
@@ -93,8 +94,9 @@ impl State {
         let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
         match found {
             Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
-                self.require_owner(&key.owner).await?;
-                Ok(answer::of_key(&key))
+                let owners = self.require_owner(&key.owner).await?;
+                let models = AllowedModels::of_all([key.models.as_ref(), owners.as_ref()]);
+                Ok(answer::for_models(answer::of_key(&key), models.as_ref()))
             }
             _ => Err(Closed::Unauthorized),
         }
@@ -118,11 +120,10 @@ impl State {
             .map_err(Closed::Unknown)?;
         count(&verdict, stopwatch);
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
-        if !self.standings.stands(&claims).await.map_err(Closed::Unknown)? {
-            return Err(Closed::Unauthorized);
-        }
+        let standing = self.standings.of(&claims).await.map_err(Closed::Unknown)?;
+        let standing = standing.ok_or(Closed::Unauthorized)?;
         self.require_session(&claims).await?;
-        Ok(answer::of_token(claims))
+        Ok(answer::for_models(answer::of_token(claims), standing.models.as_ref()))
     }
 }
 

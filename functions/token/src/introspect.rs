@@ -9,7 +9,7 @@ use gateway::http::{Whole, json};
 use gateway::jwt::{Claims, looks_like_jwt};
 use gateway::scope::Scope;
 use gateway::secret::{Secret, SecretDigest, SecretKind};
-use gateway::standing::stands;
+use gateway::standing::standing;
 use gateway::store::{ServiceClient, Session};
 use http::{HeaderMap, StatusCode, Uri, header};
 use serde_json::{Value, json as value};
@@ -51,7 +51,7 @@ async fn access_token(state: &State, client: &ServiceClient, token: &str) -> Res
     let Ok(claims) = state.signing.verify(token, now).await? else {
         return Ok(None);
     };
-    let active = may_know(client, &claims.client_id) && stands(&state.store, &claims, now).await?;
+    let active = may_know(client, &claims.client_id) && standing(&state.store, &claims, now).await?.is_some();
     Ok(active.then(|| told(claims)))
 }
 

@@ -1,4 +1,4 @@
-//! The flow of a model call: resolve → price → admit → call → observe → settle → deliver.
+//! The flow of a model call: resolve → may it be called → price → admit → call → observe → settle → deliver.
 //!
 //! Whole and streamed answers share everything but how their bytes leave. Invariants:
 //! - one call to Bedrock leaves one usage row, also when it fails, when its caller leaves, or when its answer breaks off;
@@ -175,6 +175,7 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     } = call;
     let book = models.prices.book().await?;
     let model = models.models.catalog(&book).resolve(&model).map_err(refused_model)?;
+    caller.principal.require_model(&model.base)?;
     let started_at = models.clock.now();
     if caller.request_id == context::UNKNOWN_REQUEST {
         // Holds and rows go by the request's id, so each needs one of its own.

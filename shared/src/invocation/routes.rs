@@ -41,7 +41,7 @@ pub async fn bedrock(
     let tier = service_tier(&parts.headers)?;
     check_invoke_body(&body)?;
     let headers = forwarded(&parts.headers);
-    run(
+    Box::pin(run(
         models,
         Call {
             caller,
@@ -52,7 +52,7 @@ pub async fn bedrock(
             headers,
             body,
         },
-    )
+    ))
     .await
 }
 
@@ -79,7 +79,7 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
         Delivery::Whole
     };
     let (model, body) = (request.model, request.body);
-    run(
+    Box::pin(run(
         models,
         Call {
             caller,
@@ -90,7 +90,7 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
             headers: HeaderMap::new(),
             body,
         },
-    )
+    ))
     .await
 }
 

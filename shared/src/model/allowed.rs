@@ -15,6 +15,8 @@ const MOST_PATTERNS: usize = 50;
 const MOST_BYTES: usize = 2_048;
 /// The longest pattern, in bytes.
 const LONGEST: usize = 128;
+/// The text of a list that allows nothing. It is no pattern, and not empty: what API Gateway might leave out would allow everything.
+const NOTHING: &str = "none";
 
 /// A base model id (`anthropic.claude-opus-5`), or the beginning of one with a `*` at its end (`anthropic.claude-haiku-*`).
 ///
@@ -108,13 +110,15 @@ impl AllowedModels {
         self.0.is_empty()
     }
 
-    /// Reads what [`fmt::Display`] wrote. It may be empty, and longer than a list that somebody writes.
+    /// Reads what [`fmt::Display`] wrote. It may allow nothing, and be longer than a list that somebody writes.
     ///
     /// # Errors
-    /// [`BadList::Pattern`]
+    /// [`BadList::Pattern`], also for an empty text.
     pub fn from_text(text: &str) -> Result<Self, BadList> {
-        let patterns = text.split(' ').filter(|pattern| !pattern.is_empty());
-        patterns.map(str::parse).collect::<Result<_, _>>().map(Self)
+        if text == NOTHING {
+            return Ok(Self::default());
+        }
+        text.split(' ').map(str::parse).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -137,8 +141,11 @@ impl From<AllowedModels> for Vec<String> {
 }
 
 impl fmt::Display for AllowedModels {
-    /// The patterns, sorted, with single spaces between them.
+    /// The patterns, sorted, with single spaces between them; `none` if there is none.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return out.write_str(NOTHING);
+        }
         for (index, pattern) in self.0.iter().enumerate() {
             let space = if index == 0 { "" } else { " " };
             write!(out, "{space}{}", pattern.0)?;
@@ -225,7 +232,9 @@ mod tests {
         assert_eq!(AllowedModels::of_all([None, Some(&opus), None]), Some(opus.clone()));
         let none = AllowedModels::of_all([Some(&opus), Some(&haiku)]).unwrap();
         assert!(none.is_empty() && !none.allows("anthropic.claude-opus-5"));
-        assert_eq!(AllowedModels::from_text(&none.to_string()), Ok(none));
+        assert_eq!(none.to_string(), "none");
+        assert_eq!(AllowedModels::from_text("none"), Ok(none));
+        assert_eq!(AllowedModels::from_text(""), Err(BadList::Pattern));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
+use crate::model::AllowedModels;
 use crate::principal::{Subject, Team};
 use crate::scope::Scopes;
 use crate::secret::SecretDigest;
@@ -30,6 +31,9 @@ pub struct ApiKey {
     pub team: Option<Team>,
     /// What it allows.
     pub scopes: Scopes,
+    /// The models that it may call; every one if there is no list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<AllowedModels>,
     /// The SHA-256 of the key.
     pub digest: SecretDigest,
     /// The last characters of the key.
@@ -71,6 +75,7 @@ impl ApiKey {
             name,
             team: None,
             scopes,
+            models: None,
             digest,
             hint,
             created_at,
@@ -83,6 +88,13 @@ impl ApiKey {
     #[must_use]
     pub fn of_team(mut self, team: Option<Team>) -> Self {
         self.team = team;
+        self
+    }
+
+    /// The same key for these models.
+    #[must_use]
+    pub fn for_models(mut self, models: Option<AllowedModels>) -> Self {
+        self.models = models;
         self
     }
 

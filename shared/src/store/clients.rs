@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
+use crate::model::AllowedModels;
 use crate::principal::Team;
 use crate::random;
 use crate::scope::Scopes;
@@ -90,6 +91,9 @@ pub struct ServiceClient {
     pub team: Option<Team>,
     /// What its tokens may allow at the most.
     pub scopes: Scopes,
+    /// The models that its tokens and keys may call; every one if there is no list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<AllowedModels>,
     /// Whether it may be used.
     #[serde(default)]
     pub status: ClientStatus,
@@ -129,6 +133,7 @@ impl ServiceClient {
             name,
             team: None,
             scopes,
+            models: None,
             status: ClientStatus::Active,
             secrets: vec![secret],
             digest: None,
@@ -144,6 +149,13 @@ impl ServiceClient {
     #[must_use]
     pub fn of_team(mut self, team: Option<Team>) -> Self {
         self.team = team;
+        self
+    }
+
+    /// The same service account for these models.
+    #[must_use]
+    pub fn for_models(mut self, models: Option<AllowedModels>) -> Self {
+        self.models = models;
         self
     }
 

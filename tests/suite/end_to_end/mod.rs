@@ -19,6 +19,7 @@ macro_rules! on_both_hosts {
     )+};
 }
 
+mod allowed;
 mod authorization;
 mod authorizer_cache;
 mod bad_bodies;

@@ -58,6 +58,7 @@ mod tests {
             subject: "user:me".parse().unwrap(),
             scopes: scopes.parse().unwrap(),
             team: team.map(|team| team.parse().unwrap()),
+            models: None,
             key_id: None,
             session_id: None,
             expires_at: None,

@@ -30,7 +30,7 @@ mod faults;
 mod files;
 mod keys;
 mod killed;
-mod login;
+pub(crate) mod login;
 mod metering;
 mod models;
 mod restart;

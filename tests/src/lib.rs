@@ -6,6 +6,7 @@
 //! - [`fixtures`]: what the table, the bucket and the secret hold in either case;
 //! - [`books`]: budgets that tests plant, and books that they audit;
 //! - [`unreliable`]: a proxy before the table that fails on demand, for either way, and counts;
+//! - [`foreign`]: clients that are not ours, and the browser;
 //! - [`provider`]: identity providers that say what a test wants, in OpenID Connect and in GitHub's way;
 //! - [`event`]: events as API Gateway makes them, and [`files`]: those in `events/`;
 //! - [`answer`]: answers as goldens show them, with [`placeholder`] for what differs from call to call.
@@ -18,6 +19,7 @@ pub mod cargo_lambda;
 pub mod event;
 pub mod files;
 pub mod fixtures;
+pub mod foreign;
 pub mod golden;
 pub mod in_process;
 pub mod local;

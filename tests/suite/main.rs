@@ -11,6 +11,7 @@ mod end_to_end;
 mod errors;
 mod events;
 mod forged;
+mod independent;
 mod invocation_log;
 mod login;
 mod metering;

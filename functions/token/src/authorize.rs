@@ -130,10 +130,10 @@ fn choice(state: &State, query: &str) -> Outcome {
     let link = |provider: &Provider| {
         let url = format!("{issuer}/auth/authorize/{}?{query}", provider.id);
         let (url, name) = (escaped(&url), escaped(provider.shown_name()));
-        format!("<li><a href=\"{url}\">{name}</a></li>")
+        format!("<a href=\"{url}\">{name}</a>")
     };
     let links: String = state.configured.providers.iter().map(link).collect();
-    page(StatusCode::OK, "Sign in with", &format!("<ul>{links}</ul>"), "")
+    page(StatusCode::OK, "Sign in with", &format!("<nav>{links}</nav>"), "")
 }
 
 /// Sends the browser to the provider.

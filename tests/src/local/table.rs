@@ -1,9 +1,9 @@
 //! What stands in the stack's table and secrets, looked at (and, for what no API makes, written) through the AWS SDK.
 
-use gateway::jwt::{KeyAlgorithm, KeyRing, SigningKey};
+use gateway::jwt::{KeyAlgorithm, KeyRing, Rotation, SigningKey};
 use gateway::secrets::Secrets;
 use gateway::store::Store;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use localstack::aws::sdk_config;
 
 use super::Stack;
@@ -48,10 +48,24 @@ pub async fn make_secret(stack: &Stack, name: &str, value: &str) {
     made.send().await.unwrap();
 }
 
+const SIGNING_SECRET: &str = "tollgate-signing-secret";
+
+/// Has a new key sign from now on. Functions that have read the keys already keep theirs for some minutes: this comes first.
+pub async fn rotate_signing_key(stack: &Stack, algorithm: KeyAlgorithm) {
+    let secrets = Secrets::new(secretsmanager(stack));
+    let at_once = Rotation {
+        algorithm,
+        period: SignedDuration::ZERO,
+        lead: SignedDuration::ZERO,
+    };
+    let written = gateway::signing::rotate(&secrets, SIGNING_SECRET, &at_once, Timestamp::now()).await;
+    assert!(written.unwrap());
+}
+
 /// The key that the stack's tokens are signed with.
 pub async fn signing_key(stack: &Stack) -> SigningKey {
     let secrets = Secrets::new(secretsmanager(stack));
-    let stored = secrets.read("tollgate-signing-secret").await.unwrap();
+    let stored = secrets.read(SIGNING_SECRET).await.unwrap();
     let ring = KeyRing::from_stored(&stored, KeyAlgorithm::EdDsa).unwrap();
     ring.signing(Timestamp::now()).unwrap().key.clone()
 }

@@ -6,7 +6,6 @@ use std::process::{Child, Command, Stdio};
 
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
-use serde_json::Value;
 
 use super::{CLIENT_ID, CLIENT_SECRET};
 use crate::backing::root;
@@ -97,23 +96,6 @@ impl Certified {
             request = post.body(body.query().unwrap().to_owned());
         }
     }
-}
-
-/// What `openid-client` was given by the gateway (`tests/idp/client.js`).
-///
-/// # Panics
-/// With what it said, if it was not content.
-pub fn certified_client(gateway: &str, client_id: &str, redirect_uri: &str) -> Value {
-    let output = Command::new("node")
-        .arg(root().join("tests/idp/client.js"))
-        .arg(root().join(".tools/idp"))
-        .args([gateway, client_id, redirect_uri])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// A port that was free a moment ago: the provider is told the gateway's before the gateway is there.

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 use tests::local::{Answer, Caller, Route, Stack, make_secret, marker, table_text};
-use tests::provider::{CLIENT_ID, CLIENT_SECRET, Certified, Oidc, certified_client, free_port, parameter};
+use tests::provider::{CLIENT_ID, CLIENT_SECRET, Oidc, parameter};
 
 const URI: &str = "http://127.0.0.1:7/cb";
 const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
 const SECRET: &str = "tollgate/login/idp";
 
-async fn stack(oidc: &Oidc) -> Stack {
+pub(crate) async fn stack(oidc: &Oidc) -> Stack {
     let stack = configured(&oidc.url, "implied", &[]).await;
     make_secret(&stack, SECRET, CLIENT_SECRET).await;
     stack
@@ -39,7 +39,7 @@ async fn posted(caller: &Caller, path: &str, form: &[(&str, &str)]) -> Answer {
 }
 
 /// A person signs in, as a client and a browser do it.
-async fn tokens(stack: &Stack, oidc: &Oidc) -> Value {
+pub(crate) async fn tokens(stack: &Stack, oidc: &Oidc) -> Value {
     let challenge = gateway::oauth::s256(VERIFIER);
     let wish = query(&[
         ("response_type", "code"),
@@ -130,29 +130,4 @@ async fn a_person_signs_in_calls_a_model_and_is_out_at_once_after_logout_or_susp
     ] {
         assert!(!texts.iter().any(|text| text.contains(secret)), "{}…", &secret[..8]);
     }
-}
-
-/// a client that is not ours finds everything by discovery, signs a person in at a provider that is not ours, by way of the
-/// consent page, refreshes, and connects a device (RFC 8628).
-#[tokio::test(flavor = "multi_thread")]
-async fn a_certified_client_signs_in_refreshes_and_connects_a_device() {
-    let port = free_port().to_string();
-    let certified = Certified::start(&format!("http://127.0.0.1:{port}/auth/callback/idp"));
-    let stack = configured(&certified.url, "ask", &["--port", &port]).await;
-    make_secret(&stack, SECRET, CLIENT_SECRET).await;
-    let (gateway, uri) = (stack.ready().gateway.clone(), "http://127.0.0.1:7/cb");
-    let given = tokio::task::spawn_blocking(move || certified_client(&gateway, "app", uri));
-    let given = given.await.unwrap();
-    assert!(
-        given["done"].as_str().unwrap().contains("Go back to your device."),
-        "{given}"
-    );
-    let mut subjects = Vec::new();
-    for grant in ["first", "second", "third"] {
-        let person = stack.bearer(given[grant]["access_token"].as_str().unwrap());
-        let me = person.get("/auth/me").await.json();
-        subjects.push(me["subject"].as_str().unwrap().to_owned());
-    }
-    subjects.dedup();
-    assert_eq!(subjects.len(), 1, "one person came three times: {subjects:?}");
 }

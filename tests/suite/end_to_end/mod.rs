@@ -31,7 +31,7 @@ mod faults;
 mod files;
 mod keys;
 mod killed;
-mod login;
+pub(crate) mod login;
 mod metering;
 mod models;
 mod restart;

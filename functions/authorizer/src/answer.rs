@@ -2,6 +2,7 @@
 
 use gateway::context::field;
 use gateway::jwt::Claims;
+use gateway::scope::Scopes;
 use gateway::store::ApiKey;
 use gateway::trusted::Identity;
 use serde_json::{Map, Value, json};
@@ -47,6 +48,16 @@ pub(crate) fn of_token(claims: Claims) -> Map<String, Value> {
     }
     if let Some(team) = claims.team {
         context.insert(field::TEAM.into(), team.into());
+    }
+    context
+}
+
+/// The same with no scope that a person's roles do not allow now, where there is such a person.
+pub(crate) fn narrowed(mut context: Map<String, Value>, allowed: Option<&Scopes>) -> Map<String, Value> {
+    if let Some(allowed) = allowed {
+        let shown = context.get(field::SCOPES).and_then(Value::as_str).unwrap_or_default();
+        let both = Scopes::known_in(shown).intersection(allowed);
+        context.insert(field::SCOPES.into(), both.to_string().into());
     }
     context
 }

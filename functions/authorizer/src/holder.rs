@@ -2,7 +2,8 @@
 
 use gateway::jwt::Claims;
 use gateway::principal::{PrincipalKind, Subject};
-use gateway::store::{User, UserStatus};
+use gateway::scope::Scopes;
+use gateway::store::User;
 
 use crate::{Closed, State};
 
@@ -15,40 +16,40 @@ impl State {
         }
     }
 
-    /// A key counts as long as its owner does. One who never signed in, or was no account here, is known by the key alone.
-    pub(crate) async fn require_owner(&self, owner: &Subject) -> Result<(), Closed> {
-        let counts = match owner.as_str().strip_prefix("client:") {
-            Some(client_id) => {
-                let client = self.store.client(client_id).await.map_err(Closed::Unknown)?;
-                client.is_none_or(|client| client.is_alive(self.clock.now()))
-            }
-            None => {
-                let person = self.person(owner).await?;
-                person.is_none_or(|person| person.status == UserStatus::Active)
-            }
-        };
-        if counts { Ok(()) } else { Err(Closed::Unauthorized) }
+    /// A key counts as long as its owner does. One who never signed in, or was no account here, is known by the key alone. Of a
+    /// person: what their roles allow now, which is the most that the key allows.
+    pub(crate) async fn require_owner(&self, owner: &Subject) -> Result<Option<Scopes>, Closed> {
+        if let Some(client_id) = owner.as_str().strip_prefix("client:") {
+            let client = self.store.client(client_id).await.map_err(Closed::Unknown)?;
+            return match client.is_none_or(|client| client.is_alive(self.clock.now())) {
+                true => Ok(None),
+                false => Err(Closed::Unauthorized),
+            };
+        }
+        match self.person(owner).await? {
+            None => Ok(None),
+            Some(person) if person.is_active() => Ok(Some(person.scopes())),
+            Some(_) => Err(Closed::Unauthorized),
+        }
     }
 
     /// A person's token counts as long as its session does and the person is active. Both are asked at every request, so that a
-    /// logout and a suspension count from the next one on.
-    pub(crate) async fn require_session(&self, claims: &Claims) -> Result<(), Closed> {
+    /// logout, a suspension and a role that was taken away count from the next one on. Of a person: what their roles allow now.
+    pub(crate) async fn require_session(&self, claims: &Claims) -> Result<Option<Scopes>, Closed> {
         let subject: Subject = claims.sub.parse().map_err(|_| Closed::Unauthorized)?;
         let Some(session_id) = &claims.sid else {
             // A person's token of ours always belongs to a session.
             return match subject.kind() {
-                PrincipalKind::Client => Ok(()),
+                PrincipalKind::Client => Ok(None),
                 PrincipalKind::User => Err(Closed::Unauthorized),
             };
         };
         let session = async { self.store.session(&subject, session_id).await.map_err(Closed::Unknown) };
         let (session, user) = tokio::try_join!(session, self.person(&subject))?;
         let alive = session.is_some_and(|session| session.is_alive(self.clock.now()));
-        let active = user.is_some_and(|user| user.status == UserStatus::Active);
-        if alive && active {
-            Ok(())
-        } else {
-            Err(Closed::Unauthorized)
+        match user.filter(User::is_active) {
+            Some(user) if alive => Ok(Some(user.scopes())),
+            _ => Err(Closed::Unauthorized),
         }
     }
 }

@@ -93,8 +93,8 @@ impl State {
         let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
         match found {
             Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
-                self.require_owner(&key.owner).await?;
-                Ok(answer::of_key(&key))
+                let allowed = self.require_owner(&key.owner).await?;
+                Ok(answer::narrowed(answer::of_key(&key), allowed.as_ref()))
             }
             _ => Err(Closed::Unauthorized),
         }
@@ -121,8 +121,8 @@ impl State {
         if !self.standings.stands(&claims).await.map_err(Closed::Unknown)? {
             return Err(Closed::Unauthorized);
         }
-        self.require_session(&claims).await?;
-        Ok(answer::of_token(claims))
+        let allowed = self.require_session(&claims).await?;
+        Ok(answer::narrowed(answer::of_token(claims), allowed.as_ref()))
     }
 }
 

@@ -10,6 +10,7 @@ use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, 
 use crate::error::Error;
 use crate::principal::Team;
 use crate::random;
+use crate::role::{Role, known_roles, scopes_of};
 use crate::scope::Scopes;
 use crate::secret::{Secret, SecretDigest};
 use crate::secret_hash::SecretHash;
@@ -88,8 +89,11 @@ pub struct ServiceClient {
     /// The team on whose account its calls are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<Team>,
-    /// What its tokens may allow at the most.
+    /// What its tokens may allow, besides what its roles give.
     pub scopes: Scopes,
+    /// What it is. A name that is not known grants nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "known_roles")]
+    pub roles: Vec<Role>,
     /// Whether it may be used.
     #[serde(default)]
     pub status: ClientStatus,
@@ -129,6 +133,7 @@ impl ServiceClient {
             name,
             team: None,
             scopes,
+            roles: Vec::new(),
             status: ClientStatus::Active,
             secrets: vec![secret],
             digest: None,
@@ -152,6 +157,18 @@ impl ServiceClient {
     pub fn until(mut self, ends_at: Option<Timestamp>) -> Self {
         self.ends_at = ends_at;
         self
+    }
+
+    /// The same service account with these roles.
+    #[must_use]
+    pub fn with_roles(mut self, roles: Vec<Role>) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// What its tokens may allow at the most.
+    pub fn allowed(&self) -> Scopes {
+        self.scopes.union(&scopes_of(&self.roles))
     }
 
     /// Whether it may be used at `now`: it gets tokens, and its tokens count.

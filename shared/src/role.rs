@@ -56,6 +56,23 @@ impl FromStr for Role {
     }
 }
 
+/// The roles of these names; [`UnknownRole`] if one is none.
+///
+/// # Errors
+/// [`UnknownRole`]
+pub fn roles_named(names: &[String]) -> Result<Vec<Role>, UnknownRole> {
+    let mut roles = names.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>()?;
+    roles.sort_unstable();
+    roles.dedup();
+    Ok(roles)
+}
+
+/// Reads stored roles. A name that is not known grants nothing.
+pub(crate) fn known_roles<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Role>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
 /// What these roles allow together: nothing without a role.
 pub fn scopes_of(roles: &[Role]) -> Scopes {
     let allowed = |scope: &Scope| roles.iter().any(|role| role.scopes().contains(*scope));

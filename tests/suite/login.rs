@@ -1,7 +1,7 @@
 //! Sign-in in process: the gateway between clients that a test plays, a browser that it plays, and providers on loopback.
 
 mod certified;
-mod desk;
+pub(crate) mod desk;
 mod device;
 mod flow;
 mod grants;

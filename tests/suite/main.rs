@@ -17,6 +17,7 @@ mod login;
 mod metering;
 mod money;
 mod passing_through;
+mod people;
 mod prices;
 mod revocation;
 mod signing_keys;

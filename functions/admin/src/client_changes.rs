@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::clients::{Shown, found, known_scopes, nobody, told};
 use crate::name::checked_name;
-use crate::{State, audit};
+use crate::{State, audit, users};
 
 /// The old secret goes on for so long beside a new one, unless asked for otherwise.
 const DEFAULT_OVERLAP: SignedDuration = SignedDuration::from_hours(24);
@@ -33,6 +33,8 @@ struct Changes {
     status: Option<ClientStatus>,
     #[serde(default)]
     scopes: Option<Vec<String>>,
+    #[serde(default)]
+    roles: Option<Vec<String>>,
     #[serde(default, deserialize_with = "given")]
     models: Option<Option<AllowedModels>>,
     #[serde(default, deserialize_with = "given")]
@@ -42,7 +44,9 @@ struct Changes {
 }
 
 /// Tells `null` from what is left out.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -54,6 +58,9 @@ impl Changes {
         }
         if let Some(names) = self.scopes {
             changed.scopes = known_scopes(&names)?;
+        }
+        if let Some(names) = self.roles {
+            changed.roles = users::known(&names)?;
         }
         changed.status = self.status.unwrap_or(changed.status);
         changed.models = self.models.unwrap_or(changed.models);

@@ -9,6 +9,7 @@ use gateway::http::{Caller, Id, Outcome, PageQuery, Whole, json, query, read_jso
 use gateway::model::AllowedModels;
 use gateway::principal::Team;
 use gateway::random;
+use gateway::role::Role;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::{Secret, SecretKind};
 use gateway::store::{ClientSecret, ClientStatus, ServiceClient};
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::name::checked_name;
-use crate::{State, audit};
+use crate::{State, audit, users};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +27,8 @@ struct NewClient {
     name: String,
     #[serde(default)]
     scopes: Option<Vec<String>>,
+    #[serde(default)]
+    roles: Option<Vec<String>>,
     #[serde(default)]
     models: Option<AllowedModels>,
     #[serde(default)]
@@ -41,6 +44,7 @@ pub(crate) struct Shown<'a> {
     name: &'a str,
     team: Option<&'a Team>,
     scopes: Vec<&'static str>,
+    roles: &'a [Role],
     models: Option<&'a AllowedModels>,
     status: ClientStatus,
     secrets: Vec<ShownSecret<'a>>,
@@ -79,6 +83,7 @@ impl<'a> Shown<'a> {
             name: &client.name,
             team: client.team.as_ref(),
             scopes: client.scopes.names(),
+            roles: &client.roles,
             models: client.models.as_ref(),
             status: client.status,
             secrets: client.secrets.iter().map(ShownSecret::of).collect(),
@@ -98,8 +103,8 @@ pub(crate) fn told(client: &ServiceClient) -> Value {
         .map(|it| serde_json::json!({ "secret_id": it.secret_id, "expires_at": it.ends_at }))
         .collect();
     serde_json::json!({
-        "name": client.name, "team": client.team, "scopes": client.scopes.names(), "models": client.models,
-        "status": client.status, "expires_at": client.ends_at, "revoked_at": client.revoked_at, "secrets": secrets,
+        "name": client.name, "team": client.team, "scopes": client.scopes.names(), "roles": client.roles,
+        "models": client.models, "status": client.status, "expires_at": client.ends_at, "revoked_at": client.revoked_at, "secrets": secrets,
     })
 }
 
@@ -131,9 +136,12 @@ pub(crate) async fn create(
     caller.require(Scope::Admin, &state.clock)?;
     let wish: NewClient = read_json(&headers, &body)?;
     let secret = Secret::mint(SecretKind::ClientSecret)?;
-    let scopes = match wish.scopes {
-        None => Scopes::of_a_client(),
-        Some(names) => known_scopes(&names)?,
+    let roles = wish.roles.as_deref().map(users::known).transpose()?;
+    let scopes = match (wish.scopes, &roles) {
+        (None, None) => Scopes::of_a_client(),
+        // What its roles give is enough.
+        (None, Some(_)) => Scopes::default(),
+        (Some(names), _) => known_scopes(&names)?,
     };
     let name = checked_name(&wish.name)?.to_owned();
     let (client_id, now) = (random::identifier("client")?, state.clock.now());
@@ -142,6 +150,7 @@ pub(crate) async fn create(
     }
     let stored = ClientSecret::new(&secret, now).await?;
     let client = ServiceClient::new(client_id, name, scopes, stored, now)
+        .with_roles(roles.unwrap_or_default())
         .of_team(wish.team)
         .for_models(wish.models)
         .until(wish.expires_at);

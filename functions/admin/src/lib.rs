@@ -10,6 +10,7 @@ mod name;
 mod prices;
 mod sheet;
 mod span;
+mod teams;
 mod usage;
 mod users;
 
@@ -17,10 +18,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, post};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
+use gateway::login::LoginConfig;
 use gateway::store::Store;
 
 /// So many live API keys an owner may have, unless configured otherwise.
@@ -30,6 +32,7 @@ const DEFAULT_KEYS_PER_OWNER: NonZeroU32 = NonZeroU32::new(25).unwrap();
 pub struct State {
     store: Store,
     keys_per_owner: NonZeroU32,
+    login: LoginConfig,
     clock: Clock,
 }
 
@@ -47,6 +50,7 @@ impl State {
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
             keys_per_owner,
+            login: LoginConfig::read(variables)?,
             clock,
         })
     }
@@ -70,8 +74,7 @@ pub fn router(state: Arc<State>) -> Router {
             "/api/admin/clients/{id}/secrets/{secret_id}",
             delete(client_changes::end_secret),
         )
-        .route("/api/admin/users", get(users::list))
-        .route("/api/admin/users/{id}", put(users::put))
+        .merge(people_routes())
         .route("/api/admin/prices", get(prices::list))
         .route("/api/admin/prices.csv", get(prices::export).put(prices::import))
         .route(
@@ -87,4 +90,19 @@ pub fn router(state: Arc<State>) -> Router {
         )
         .route("/api/admin/budgets/{scope}/{id}/state", get(budgets::of_one))
         .with_state(state)
+}
+
+/// People and teams.
+fn people_routes() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/admin/users", get(users::list).post(users::create))
+        .route(
+            "/api/admin/users/{id}",
+            get(users::read).put(users::put).patch(users::patch),
+        )
+        .route("/api/admin/teams", get(teams::list))
+        .route(
+            "/api/admin/teams/{id}",
+            get(teams::read).put(teams::put).delete(teams::delete),
+        )
 }

@@ -2,12 +2,13 @@
 
 use gateway::context::field;
 use gateway::jwt::Claims;
-use gateway::model::AllowedModels;
+use gateway::scope::Scopes;
 use gateway::store::ApiKey;
 use gateway::trusted::Identity;
 use serde_json::{Map, Value, json};
 
 use crate::event::AuthorizerRequest;
+use crate::holder::Bounds;
 
 /// Of an API key.
 pub(crate) fn of_key(key: &ApiKey) -> Map<String, Value> {
@@ -52,9 +53,14 @@ pub(crate) fn of_token(claims: Claims) -> Map<String, Value> {
     context
 }
 
-/// With the models that may be called, if not every one may.
-pub(crate) fn for_models(mut context: Map<String, Value>, models: Option<&AllowedModels>) -> Map<String, Value> {
-    if let Some(models) = models {
+/// The same with no scope and no model that its holder's bounds do not allow.
+pub(crate) fn within(mut context: Map<String, Value>, bounds: &Bounds) -> Map<String, Value> {
+    if let Some(allowed) = &bounds.scopes {
+        let shown = context.get(field::SCOPES).and_then(Value::as_str).unwrap_or_default();
+        let both = Scopes::known_in(shown).intersection(allowed);
+        context.insert(field::SCOPES.into(), both.to_string().into());
+    }
+    if let Some(models) = &bounds.models {
         context.insert(field::MODELS.into(), models.to_string().into());
     }
     context

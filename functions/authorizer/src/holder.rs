@@ -3,9 +3,32 @@
 use gateway::jwt::Claims;
 use gateway::model::AllowedModels;
 use gateway::principal::{PrincipalKind, Subject};
-use gateway::store::{User, UserStatus};
+use gateway::scope::Scopes;
+use gateway::store::User;
 
 use crate::{Closed, State};
+
+/// The most that a holder may do now, whatever the credential says: everything that it says, where a member is `None`.
+#[derive(Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) scopes: Option<Scopes>,
+    pub(crate) models: Option<AllowedModels>,
+}
+
+impl Bounds {
+    fn of(person: &User) -> Self {
+        Self {
+            scopes: Some(person.scopes()),
+            models: None,
+        }
+    }
+
+    /// With one more list of models, which must allow a model too.
+    pub(crate) fn and_models(self, models: Option<&AllowedModels>) -> Self {
+        let models = AllowedModels::of_all([self.models.as_ref(), models]);
+        Self { models, ..self }
+    }
+}
 
 impl State {
     /// The person of a user's subject; none for a program, and for somebody who never signed in.
@@ -16,42 +39,42 @@ impl State {
         }
     }
 
-    /// A key counts as long as its owner does. One who never signed in, or was no account here, is known by the key alone. Which
-    /// models the owner may call comes back.
-    pub(crate) async fn require_owner(&self, owner: &Subject) -> Result<Option<AllowedModels>, Closed> {
-        let (counts, models) = match owner.as_str().strip_prefix("client:") {
-            Some(client_id) => {
-                let client = self.store.client(client_id).await.map_err(Closed::Unknown)?;
-                let counts = client.as_ref().is_none_or(|client| client.is_alive(self.clock.now()));
-                (counts, client.and_then(|client| client.models))
-            }
-            None => {
-                let person = self.person(owner).await?;
-                (person.is_none_or(|person| person.status == UserStatus::Active), None)
-            }
-        };
-        if counts { Ok(models) } else { Err(Closed::Unauthorized) }
+    /// A key counts as long as its owner does. One who never signed in, or was no account here, is known by the key alone.
+    pub(crate) async fn require_owner(&self, owner: &Subject) -> Result<Bounds, Closed> {
+        if let Some(client_id) = owner.as_str().strip_prefix("client:") {
+            return match self.store.client(client_id).await.map_err(Closed::Unknown)? {
+                None => Ok(Bounds::default()),
+                Some(client) if client.is_alive(self.clock.now()) => Ok(Bounds {
+                    scopes: None,
+                    models: client.models,
+                }),
+                Some(_) => Err(Closed::Unauthorized),
+            };
+        }
+        match self.person(owner).await? {
+            None => Ok(Bounds::default()),
+            Some(person) if person.is_active() => Ok(Bounds::of(&person)),
+            Some(_) => Err(Closed::Unauthorized),
+        }
     }
 
     /// A person's token counts as long as its session does and the person is active. Both are asked at every request, so that a
-    /// logout and a suspension count from the next one on.
-    pub(crate) async fn require_session(&self, claims: &Claims) -> Result<(), Closed> {
+    /// logout, a suspension and a role that was taken away count from the next one on.
+    pub(crate) async fn require_session(&self, claims: &Claims) -> Result<Bounds, Closed> {
         let subject: Subject = claims.sub.parse().map_err(|_| Closed::Unauthorized)?;
         let Some(session_id) = &claims.sid else {
             // A person's token of ours always belongs to a session.
             return match subject.kind() {
-                PrincipalKind::Client => Ok(()),
+                PrincipalKind::Client => Ok(Bounds::default()),
                 PrincipalKind::User => Err(Closed::Unauthorized),
             };
         };
         let session = async { self.store.session(&subject, session_id).await.map_err(Closed::Unknown) };
         let (session, user) = tokio::try_join!(session, self.person(&subject))?;
         let alive = session.is_some_and(|session| session.is_alive(self.clock.now()));
-        let active = user.is_some_and(|user| user.status == UserStatus::Active);
-        if alive && active {
-            Ok(())
-        } else {
-            Err(Closed::Unauthorized)
+        match user.filter(User::is_active) {
+            Some(user) if alive => Ok(Bounds::of(&user)),
+            _ => Err(Closed::Unauthorized),
         }
     }
 }

@@ -13,7 +13,6 @@ use gateway::clock::{Clock, Stopwatch};
 use gateway::config::{ConfigError, Variables};
 use gateway::error::Error;
 use gateway::jwt::Refusal;
-use gateway::model::AllowedModels;
 use gateway::secret::Secret;
 use gateway::signing::Signing;
 use gateway::standing::Standings;
@@ -94,9 +93,11 @@ impl State {
         let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
         match found {
             Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
-                let owners = self.require_owner(&key.owner).await?;
-                let models = AllowedModels::of_all([key.models.as_ref(), owners.as_ref()]);
-                Ok(answer::for_models(answer::of_key(&key), models.as_ref()))
+                let bounds = self.require_owner(&key.owner).await?;
+                Ok(answer::within(
+                    answer::of_key(&key),
+                    &bounds.and_models(key.models.as_ref()),
+                ))
             }
             _ => Err(Closed::Unauthorized),
         }
@@ -122,8 +123,11 @@ impl State {
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
         let standing = self.standings.of(&claims).await.map_err(Closed::Unknown)?;
         let standing = standing.ok_or(Closed::Unauthorized)?;
-        self.require_session(&claims).await?;
-        Ok(answer::for_models(answer::of_token(claims), standing.models.as_ref()))
+        let bounds = self.require_session(&claims).await?;
+        Ok(answer::within(
+            answer::of_token(claims),
+            &bounds.and_models(standing.models.as_ref()),
+        ))
     }
 }
 

@@ -8,15 +8,13 @@ use gateway::http::{Outcome, Whole, require_content_type};
 use gateway::login::{ConsentRule, Provider};
 use gateway::oauth::Form;
 use gateway::secret::{Secret, SecretKind};
-use gateway::store::{
-    AuthorizationCode, CodeRequest, CodeState, Consent, DeviceState, Login, Purpose, User, UserStatus,
-};
+use gateway::store::{AuthorizationCode, CodeRequest, CodeState, Consent, DeviceState, Login, Purpose, User};
 use http::{HeaderMap, StatusCode, Uri};
 
 use crate::State;
 use crate::authorize::{Told, attempt, back, code_of, later, tell};
 use crate::browser::{self, LOGIN_SECONDS, error_page, escaped, origin, page};
-use crate::people;
+use crate::known;
 
 /// A code lives this long.
 const CODE_SECONDS: i64 = 60;
@@ -78,7 +76,7 @@ async fn arrived(
     match (form.value("error"), form.value("code")) {
         (None, Some(code)) => {
             let person = state.providers.person(provider, attempt, code).await?;
-            people::signed_in(state, provider, &person).await
+            known::signed_in(state, provider, &person).await
         }
         (Some("access_denied"), _) => Err(Error::new(Kind::AccessDenied, "The login was refused.")),
         _ => Err(Error::internal("a provider refused the request for a login")),
@@ -189,7 +187,7 @@ async fn decided(state: &State, headers: &HeaderMap, body: &[u8]) -> Outcome {
 
 async fn give_code(state: &State, request: &CodeRequest, user_id: &str, provider: &str) -> Outcome {
     let user = state.store.user(user_id).await?;
-    if user.is_none_or(|user| user.status == UserStatus::Suspended) {
+    if !user.is_some_and(|user| user.is_active()) {
         return tell(state, &told(request, "access_denied"));
     }
     let secret = Secret::mint(SecretKind::AuthorizationCode)?;

@@ -51,11 +51,11 @@ pub(crate) async fn client_credentials(
 /// What was asked for, if the client has all of it; without a wish, all that the client has.
 fn granted(client: &ServiceClient, scope: Option<&str>) -> Result<Scopes, Error> {
     let Some(wish) = scope.filter(|wish| !wish.trim().is_empty()) else {
-        return Ok(client.scopes.clone());
+        return Ok(client.allowed());
     };
     let refused = || Error::new(Kind::InvalidScope, "A scope is unknown, or not this client's.");
     let scopes: Scopes = wish.parse().map_err(|_| refused())?;
-    if scopes.is_subset_of(&client.scopes) {
+    if scopes.is_subset_of(&client.allowed()) {
         Ok(scopes)
     } else {
         Err(refused())

@@ -43,7 +43,7 @@ pub(crate) async fn introspect(
 }
 
 fn may_know(client: &ServiceClient, owner: &str) -> bool {
-    client.client_id == owner || client.scopes.contains(Scope::Admin)
+    client.client_id == owner || client.allowed().contains(Scope::Admin)
 }
 
 async fn access_token(state: &State, client: &ServiceClient, token: &str) -> Result<Option<Value>, Error> {

@@ -12,6 +12,7 @@ mod client;
 mod device;
 mod grant;
 mod introspect;
+mod known;
 mod metadata;
 mod people;
 mod provider;

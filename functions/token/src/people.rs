@@ -2,18 +2,17 @@
 
 use gateway::error::{Error, Kind};
 use gateway::jwt::{Audience, Claims};
-use gateway::login::{Provider, PublicClient, Users};
+use gateway::login::PublicClient;
 use gateway::oauth::{Form, TokenAnswer, invalid_client, s256};
 use gateway::random;
 use gateway::scope::Scopes;
 use gateway::secret::{Secret, SecretKind};
 use gateway::store::{
-    AuthorizationCode, CodeState, DeviceState, Poll, Redemption, Rotation, Session, SessionState, User, UserStatus,
+    AuthorizationCode, CodeState, DeviceState, Poll, Redemption, Rotation, Session, SessionState, User,
 };
 
 use crate::State;
 use crate::authorize::later;
-use crate::provider::Person;
 
 /// A person's access token lives this long (A-25).
 const ACCESS_SECONDS: i64 = 3600;
@@ -28,58 +27,6 @@ pub(crate) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_c
 /// One answer for every code and token that does not count.
 fn invalid_grant() -> Error {
     Error::new(Kind::InvalidGrant, "The grant is not valid, or no longer.")
-}
-
-/// Whom the provider's person is here, after their rules (A-26).
-pub(crate) async fn signed_in(state: &State, provider: &Provider, person: &Person) -> Result<User, Error> {
-    let refused = || Error::new(Kind::AccessDenied, "This account may not sign in here.");
-    let verified = person.email.as_deref().filter(|_| person.email_verified);
-    let given = provider.rules.give(verified, &person.groups);
-    let policy = state.configured.users;
-    let now = state.clock.now();
-    let found = state.store.user_of_identity(&person.identity).await?;
-    let is_new = found.is_none();
-    if is_new && (policy == Users::MustExist || given.roles.is_empty()) {
-        return Err(refused());
-    }
-    let mut user = match found {
-        Some(user) => user,
-        None => User {
-            user_id: random::identifier("u")?,
-            name: None,
-            email: None,
-            email_verified: false,
-            team: None,
-            roles: Vec::new(),
-            status: UserStatus::Active,
-            created_at: now,
-            last_login_at: None,
-        },
-    };
-    user.name.clone_from(&person.name);
-    user.email.clone_from(&person.email);
-    user.email_verified = person.email_verified;
-    user.last_login_at = Some(now);
-    if policy == Users::FirstLogin {
-        user.team = given.team;
-        user.roles = given.roles;
-    }
-    // What the rules no longer give is written down too, so that nothing older of theirs counts.
-    let written = if is_new {
-        state.store.create_user(&user, &person.identity).await?
-    } else {
-        state.store.record_login(&user).await?
-    };
-    match (written, is_new) {
-        (true, _) if !user.scopes().is_empty() => Ok(user),
-        // Another first login of the same person was faster.
-        (false, true) => state
-            .store
-            .user_of_identity(&person.identity)
-            .await?
-            .ok_or_else(refused),
-        _ => Err(refused()),
-    }
 }
 
 /// The client that a form names. It has no secret, so one that shows any credential is somebody else (RFC 6749, section 3.2.1).

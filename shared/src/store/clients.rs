@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::model::AllowedModels;
 use crate::principal::Team;
 use crate::random;
+use crate::role::{Role, known_roles, scopes_of};
 use crate::scope::Scopes;
 use crate::secret::{Secret, SecretDigest};
 use crate::secret_hash::SecretHash;
@@ -89,8 +90,11 @@ pub struct ServiceClient {
     /// The team on whose account its calls are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<Team>,
-    /// What its tokens may allow at the most.
+    /// What its tokens may allow, besides what its roles give.
     pub scopes: Scopes,
+    /// What it is. A name that is not known grants nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "known_roles")]
+    pub roles: Vec<Role>,
     /// The models that its tokens and keys may call; every one if there is no list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<AllowedModels>,
@@ -133,6 +137,7 @@ impl ServiceClient {
             name,
             team: None,
             scopes,
+            roles: Vec::new(),
             models: None,
             status: ClientStatus::Active,
             secrets: vec![secret],
@@ -164,6 +169,18 @@ impl ServiceClient {
     pub fn until(mut self, ends_at: Option<Timestamp>) -> Self {
         self.ends_at = ends_at;
         self
+    }
+
+    /// The same service account with these roles.
+    #[must_use]
+    pub fn with_roles(mut self, roles: Vec<Role>) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// What its tokens may allow at the most.
+    pub fn allowed(&self) -> Scopes {
+        self.scopes.union(&scopes_of(&self.roles))
     }
 
     /// Whether it may be used at `now`: it gets tokens, and its tokens count.

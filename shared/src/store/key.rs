@@ -17,6 +17,9 @@
 //! | file | `FILES#<subject>` | `<file id>` |
 //! | person | `USERS` | `<user id>` |
 //! | identity of a person at a provider | `IDENTITY#<sha-256 of issuer and subject>` | `IDENTITY` |
+//! | active admin | `ADMINS` | `<user id>` |
+//! | team | `TEAMS` | `<team>` |
+//! | name of a person in the directory | `DIRECTORY` | `<sha-256 of the name in lower case>` |
 //! | login under way | `LOGIN#<sha-256 of the state>` | `LOGIN` |
 //! | consent page that is shown | `CONSENT#<sha-256 of the ticket>` | `CONSENT` |
 //! | authorization code | `CODE#<sha-256>` | `CODE` |
@@ -39,7 +42,7 @@ use super::calls::{CALL_SHARDS, open_call_place};
 use crate::budget::{BudgetId, ScopeKind};
 use crate::clock::rfc3339_millis;
 use crate::error::Error;
-use crate::principal::Subject;
+use crate::principal::{Subject, Team};
 use crate::rollup::{Dimension, Period, RollupId};
 use crate::secret::SecretDigest;
 
@@ -101,6 +104,24 @@ pub(super) fn user(user_id: &str) -> Key {
 
 pub(super) fn identity(digest: &SecretDigest) -> Key {
     by_digest("IDENTITY", digest)
+}
+
+pub(super) const ADMINS: &str = "ADMINS";
+
+pub(super) fn admin(user_id: &str) -> Key {
+    Key::new(ADMINS, user_id)
+}
+
+pub(super) const TEAMS: &str = "TEAMS";
+
+pub(super) fn team(team: &Team) -> Key {
+    Key::new(TEAMS, team.as_str())
+}
+
+pub(super) const DIRECTORY_NAMES: &str = "DIRECTORY";
+
+pub(super) fn directory_name(name: &SecretDigest) -> Key {
+    Key::new(DIRECTORY_NAMES, name.as_str())
 }
 
 pub(super) fn login(state: &SecretDigest) -> Key {

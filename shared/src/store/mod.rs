@@ -14,6 +14,7 @@ mod concurrent;
 mod days;
 mod denied_tokens;
 mod devices;
+mod directory;
 mod files;
 mod key;
 mod logins;
@@ -22,9 +23,11 @@ mod rollup_lists;
 mod rollups;
 mod sessions;
 mod sweep;
+mod teams;
 mod upkeep;
 mod usage;
 mod usage_lists;
+mod user_writes;
 mod users;
 
 use std::collections::HashMap;
@@ -51,16 +54,19 @@ pub use clients::{ClientSecret, ClientStatus, LIVE_SECRETS, ServiceClient, Store
 pub use codes::{AuthorizationCode, CodeState, Redemption};
 pub use days::DayPlace;
 pub use devices::{DeviceGrant, DeviceState, Poll};
+pub use directory::{DirectoryRecord, GroupNames};
 pub use files::StoredFile;
 pub use logins::{CodeRequest, Consent, Login, Purpose};
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
 pub use rollup_lists::{RollupIds, RollupList};
 pub use sessions::{Rotation, Session, SessionState};
 pub use sweep::{CallKey, SweepHead, SweptRow};
+pub use teams::TeamRecord;
 pub use upkeep::Claim;
 pub use usage::{CallEnd, Recorded, UsageRow};
 pub use usage_lists::UsageWanted;
-pub use users::{Identity, User, UserStatus};
+pub use user_writes::{UserChange, UserWrite};
+pub use users::{Identity, RolesFrom, User, UserStatus};
 
 /// An item as DynamoDB holds it.
 type Item = HashMap<String, AttributeValue>;

@@ -1,21 +1,18 @@
 //! People. A person is known by (issuer, subject) of an identity provider, never by an e-mail address, which others may get later.
 //!
-//! A person is one item, and each identity another that points to it; both are made in one transaction, so that two first logins at
-//! once make one person.
+//! A person is one item, and each identity another that points to it. How they are written is in `user_writes`.
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
+use super::directory::DirectoryRecord;
+use super::{Cursor, List, Page, Store, key};
 use crate::error::Error;
+use crate::model::AllowedModels;
 use crate::principal::{Subject, Team};
-use crate::role::{Role, scopes_of};
+use crate::role::{Role, known_roles, scopes_of};
 use crate::scope::Scopes;
 use crate::secret::SecretDigest;
-
-const VERSION: u32 = 1;
 
 /// Whether a person may do anything at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +22,19 @@ pub enum UserStatus {
     Active,
     /// Nothing of theirs counts: no login, no token, no key.
     Suspended,
+}
+
+/// Who says what a person's roles and team are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolesFrom {
+    /// The rules of their provider, anew at each login.
+    #[default]
+    Login,
+    /// An administrator; no login and no directory changes them.
+    Admin,
+    /// The rules for their groups in the company's directory.
+    Directory,
 }
 
 /// A person.
@@ -46,13 +56,25 @@ pub struct User {
     /// What they are. A name that is not known grants nothing.
     #[serde(deserialize_with = "known_roles")]
     pub roles: Vec<Role>,
-    /// Whether they may do anything.
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub roles_from: RolesFrom,
+    /// The models that they may call; without a list every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<AllowedModels>,
+    /// Whether administrators let them do anything.
     pub status: UserStatus,
     /// When they were made.
     pub created_at: Timestamp,
     /// When they last signed in, if they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<Timestamp>,
+    /// What the company's directory says of them, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<DirectoryRecord>,
+    /// Counts their changes: each is made on the condition that it is the next one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub revision: u64,
 }
 
 /// Who a person is at a provider.
@@ -60,30 +82,74 @@ pub struct User {
 pub struct Identity {
     /// The provider's issuer, character by character.
     pub issuer: String,
+    /// The claim that names the person: `sub`, unless a directory knows them by another.
+    #[serde(default = "sub", skip_serializing_if = "is_sub")]
+    pub claim: String,
     /// The provider's name for the person.
     pub subject: String,
 }
 
-#[derive(Serialize, Deserialize)]
-struct StoredIdentity {
-    user_id: String,
-    #[serde(flatten)]
-    identity: Identity,
+const SUB: &str = "sub";
+
+fn sub() -> String {
+    SUB.to_owned()
 }
 
-fn known_roles<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Role>, D::Error> {
-    let names = Vec::<String>::deserialize(from)?;
-    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+fn is_sub(claim: &String) -> bool {
+    claim == SUB
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredIdentity {
+    pub(super) user_id: String,
+    #[serde(flatten)]
+    pub(super) identity: Identity,
 }
 
 impl Identity {
-    /// Its length stands before the issuer, so that no two pairs are one text.
-    fn digest(&self) -> SecretDigest {
-        SecretDigest::of_text(&format!("{}:{}{}", self.issuer.len(), self.issuer, self.subject))
+    /// The identity of a subject (OpenID Connect Core, section 2).
+    pub fn of_subject(issuer: String, subject: String) -> Self {
+        Self {
+            issuer,
+            claim: sub(),
+            subject,
+        }
+    }
+
+    /// Its length stands before each part, so that no two are one text.
+    pub(super) fn digest(&self) -> SecretDigest {
+        let pair = format!("{}:{}{}", self.issuer.len(), self.issuer, self.subject);
+        SecretDigest::of_text(&match is_sub(&self.claim) {
+            true => pair,
+            false => format!("claim {}:{}{pair}", self.claim.len(), self.claim),
+        })
     }
 }
 
 impl User {
+    /// A person of whom nothing is known yet, and who may do nothing.
+    pub fn new(user_id: String, created_at: Timestamp) -> Self {
+        Self {
+            user_id,
+            name: None,
+            email: None,
+            email_verified: false,
+            team: None,
+            roles: Vec::new(),
+            roles_from: RolesFrom::Login,
+            models: None,
+            status: UserStatus::Active,
+            created_at,
+            last_login_at: None,
+            directory: None,
+            revision: 0,
+        }
+    }
+
     /// Their subject.
     ///
     /// # Errors
@@ -92,42 +158,26 @@ impl User {
         format!("user:{}", self.user_id).parse().map_err(Error::internal)
     }
 
+    /// Whether anything of theirs counts: neither an administrator nor the directory has switched them off.
+    pub fn is_active(&self) -> bool {
+        self.status == UserStatus::Active && self.directory.as_ref().is_none_or(DirectoryRecord::is_active)
+    }
+
+    /// Whether they are one of those who may do everything.
+    pub fn is_admin(&self) -> bool {
+        self.is_active() && self.roles.contains(&Role::Admin)
+    }
+
     /// What they may do: nothing while they are suspended.
     pub fn scopes(&self) -> Scopes {
-        match self.status {
-            UserStatus::Active => scopes_of(&self.roles),
-            UserStatus::Suspended => Scopes::default(),
+        match self.is_active() {
+            true => scopes_of(&self.roles),
+            false => Scopes::default(),
         }
     }
 }
 
 impl Store {
-    /// Makes a person with their first identity. `false`: the identity, or the id, is somebody's already.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::Unavailable`]
-    pub async fn create_user(&self, user: &User, identity: &Identity) -> Result<bool, Error> {
-        let stored = StoredIdentity {
-            user_id: user.user_id.clone(),
-            identity: identity.clone(),
-        };
-        let outcome = self
-            .client
-            .transact_write_items()
-            .transact_items(self.put_new(item(key::identity(&identity.digest()), VERSION, stored)?)?)
-            .transact_items(self.put_new(item(key::user(&user.user_id), VERSION, user)?)?)
-            .client_request_token(user.user_id.chars().take(36).collect::<String>())
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error, 0) || condition_failed(&error, 1) || super::was_conflict(&error) => {
-                Ok(false)
-            }
-            Err(error) => Err(unavailable(error)),
-        }
-    }
-
     /// The person with this id.
     ///
     /// # Errors
@@ -149,28 +199,6 @@ impl Store {
         }
     }
 
-    /// Writes down what a login told of a person. `false`: there is no such person, or they are suspended.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::Unavailable`]
-    pub async fn record_login(&self, user: &User) -> Result<bool, Error> {
-        let outcome = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item(key::user(&user.user_id), VERSION, user)?))
-            .condition_expression("attribute_exists(pk) AND #status = :active")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":active", AttributeValue::S("active".into()))
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(false),
-            Err(error) => Err(unavailable(error)),
-        }
-    }
-
     /// All people, in the order of their ids.
     ///
     /// # Errors
@@ -184,38 +212,5 @@ impl Store {
             after,
         })
         .await
-    }
-
-    /// Suspends a person, or lets them in again; `audit` tells of it. `false`: there is no such person. One who was so before stays so,
-    /// and nothing is told.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::Unavailable`]
-    pub async fn set_user_status(&self, user_id: &str, status: UserStatus, audit: &AuditEntry) -> Result<bool, Error> {
-        let update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key::user(user_id).into_item()))
-            .update_expression("SET #status = :status")
-            .condition_expression("attribute_exists(pk) AND #status <> :status")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(
-                ":status",
-                serde_dynamo::to_attribute_value(status).map_err(Error::internal)?,
-            )
-            .build()
-            .map_err(Error::internal)?;
-        let outcome = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(update).build())
-            .transact_items(self.audit_write(audit)?)
-            .client_request_token(&audit.audit_id)
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error, 0) => Ok(self.user(user_id).await?.is_some()),
-            Err(error) => Err(unavailable(error)),
-        }
     }
 }

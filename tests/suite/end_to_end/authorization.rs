@@ -358,6 +358,23 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
             body: json!({ "status": "suspended" }).to_string(),
             ..case("PUT", "/api/admin/users/{id}", "u_none", admin, 404)
         },
+        case("GET", "/api/admin/users/{id}", "u_none", admin, 404),
+        Case {
+            body: json!({ "status": "suspended" }).to_string(),
+            ..case("PATCH", "/api/admin/users/{id}", "u_none", admin, 404)
+        },
+        // No provider is configured on this stack, so nobody can be made; whoever may not ask does not learn that.
+        Case {
+            body: json!({"identity": {"provider": "idp", "subject": "x"}, "roles": []}).to_string(),
+            ..case("POST", "/api/admin/users", "", admin, 400)
+        },
+        case("GET", "/api/admin/teams", "", admin, 200),
+        Case {
+            body: "{}".to_owned(),
+            ..case("PUT", "/api/admin/teams/{id}", "matrix", admin, 200)
+        },
+        case("GET", "/api/admin/teams/{id}", "matrix", admin, 200),
+        case("DELETE", "/api/admin/teams/{id}", "matrix", admin, 204),
         case("GET", "/api/admin/audit", "", admin, 200),
         case("GET", "/api/admin/budgets", "", admin, 200),
         // In this order: what is put can be read, and what is taken away no more.

@@ -8,36 +8,36 @@ use gateway::store::{ClientSecret, ServiceClient, Store};
 use serde_json::{Value, json};
 use tests::answer::HttpAnswer;
 use tests::backing::Backing;
-use tests::event::request;
+use tests::event::{Request, request};
 use tests::fixtures::{made_at, told};
 use tests::in_process::Functions;
 use tests::provider::{CLIENT_ID, CLIENT_SECRET, Github, Oidc, parameter};
 
-pub(super) const APP_URI: &str = "https://app.example/cb";
+pub(crate) const APP_URI: &str = "https://app.example/cb";
 /// 43 characters, as few as there may be.
-pub(super) const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
-pub(super) const SECRET: &str = "tollgate/login/provider";
+pub(crate) const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
+pub(crate) const SECRET: &str = "tollgate/login/provider";
 
-pub(super) struct Desk {
-    pub(super) backing: Backing,
-    pub(super) functions: Functions,
-    pub(super) oidc: Oidc,
-    pub(super) github: Github,
+pub(crate) struct Desk {
+    pub(crate) backing: Backing,
+    pub(crate) functions: Functions,
+    pub(crate) oidc: Oidc,
+    pub(crate) github: Github,
 }
 
 /// A browser that was sent to a provider.
-pub(super) struct Sent {
-    pub(super) location: String,
-    pub(super) cookie: String,
+pub(crate) struct Sent {
+    pub(crate) location: String,
+    pub(crate) cookie: String,
 }
 
 impl Desk {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(&json!({})).await
     }
 
     /// With members of the configuration replaced.
-    pub(super) async fn with(replaced: &Value) -> Self {
+    pub(crate) async fn with(replaced: &Value) -> Self {
         let backing = Backing::start().await;
         let (oidc, github) = (Oidc::start().await, Github::start().await);
         let secrets = Aws::from_environment(backing.variables("token", &[]))
@@ -59,16 +59,16 @@ impl Desk {
         }
     }
 
-    pub(super) fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         self.backing.store()
     }
 
-    pub(super) async fn get(&self, path: &str, cookie: &str) -> HttpAnswer {
+    pub(crate) async fn get(&self, path: &str, cookie: &str) -> HttpAnswer {
         let event = request("GET", path).header("Cookie", cookie).event();
         self.functions.call("token", &event).await.http()
     }
 
-    pub(super) async fn post(&self, path: &str, cookie: &str, form: &[(&str, &str)]) -> HttpAnswer {
+    pub(crate) async fn post(&self, path: &str, cookie: &str, form: &[(&str, &str)]) -> HttpAnswer {
         let event = request("POST", path)
             .header("Cookie", cookie)
             .header("Content-Type", "application/x-www-form-urlencoded")
@@ -77,12 +77,25 @@ impl Desk {
         self.functions.call("token", &event).await.http()
     }
 
-    pub(super) async fn token(&self, form: &[(&str, &str)]) -> HttpAnswer {
+    pub(crate) async fn token(&self, form: &[(&str, &str)]) -> HttpAnswer {
         self.post("/oauth/token", "", form).await
     }
 
+    /// Asks the admin function as somebody with these scopes.
+    pub(crate) async fn admin(&self, scopes: &str, asked: Request) -> HttpAnswer {
+        let principal = json!({"sub": "user:root", "scopes": scopes});
+        self.functions.ask("admin", &asked.principal(principal)).await
+    }
+
+    /// An admin suspends a person, or lets them in again.
+    pub(crate) async fn put_status(&self, user_id: &str, status: &str) {
+        let asked = request("PUT", &format!("/api/admin/users/{user_id}")).json(&json!({ "status": status }));
+        let answer = self.admin("admin", asked).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (200, &json!(status)));
+    }
+
     /// Begins at `provider`, with parameters replaced.
-    pub(super) async fn begin(&self, provider: &str, replaced: &[(&str, &str)]) -> Sent {
+    pub(crate) async fn begin(&self, provider: &str, replaced: &[(&str, &str)]) -> Sent {
         let answer = self.get(&authorize(provider, replaced), "").await;
         assert_eq!(answer.status, 303, "{answer:?}");
         let cookie = answer.header("set-cookie");
@@ -96,7 +109,7 @@ impl Desk {
     }
 
     /// Claims of a person in the domain that may sign in, good for the desk's time.
-    pub(super) fn claims(&self, subject: &str) -> Value {
+    pub(crate) fn claims(&self, subject: &str) -> Value {
         let now = self.functions.clock.now_seconds();
         json!({
             "sub": subject, "iat": now, "exp": now + 300, "name": "Ada <b>Lovelace</b>", "email": "ada@example.com",
@@ -105,7 +118,7 @@ impl Desk {
     }
 
     /// Comes back from the OpenID provider as a person of these claims.
-    pub(super) async fn back(&self, sent: &Sent, claims: &Value) -> HttpAnswer {
+    pub(crate) async fn back(&self, sent: &Sent, claims: &Value) -> HttpAnswer {
         let code = self.oidc.code(&sent.location, claims);
         let state = parameter(&sent.location, "state").unwrap();
         let query = encoded(&[("code", &code), ("state", &state), ("iss", &self.oidc.url)]);
@@ -113,25 +126,25 @@ impl Desk {
     }
 
     /// A code for `app` and the person of this subject.
-    pub(super) async fn code(&self, subject: &str) -> String {
+    pub(crate) async fn code(&self, subject: &str) -> String {
         let sent = self.begin("idp", &[]).await;
         let answer = self.back(&sent, &self.claims(subject)).await;
         assert_eq!(answer.status, 303, "{answer:?}");
         parameter(answer.header("location"), "code").unwrap()
     }
 
-    pub(super) async fn redeem(&self, code: &str) -> HttpAnswer {
+    pub(crate) async fn redeem(&self, code: &str) -> HttpAnswer {
         self.token(&redemption(code)).await
     }
 
     /// The tokens of a person who signs in with `app`.
-    pub(super) async fn tokens(&self, subject: &str) -> Value {
+    pub(crate) async fn tokens(&self, subject: &str) -> Value {
         let answer = self.redeem(&self.code(subject).await).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     }
 
-    pub(super) async fn refresh(&self, token: &str) -> HttpAnswer {
+    pub(crate) async fn refresh(&self, token: &str) -> HttpAnswer {
         let form = [
             ("grant_type", "refresh_token"),
             ("client_id", "app"),
@@ -141,7 +154,7 @@ impl Desk {
     }
 
     /// A service account with these scopes: its id and its secret.
-    pub(super) async fn service_account(&self, scopes: &str) -> (String, String) {
+    pub(crate) async fn service_account(&self, scopes: &str) -> (String, String) {
         let secret = Secret::mint(SecretKind::ClientSecret).unwrap();
         let stored = ClientSecret::new(&secret, made_at()).await.unwrap();
         let id = random::identifier("client").unwrap();
@@ -158,7 +171,7 @@ impl Desk {
     }
 
     /// What the authorizer says of a credential: its context, or nothing.
-    pub(super) async fn authorized(&self, credential: &str) -> Option<Value> {
+    pub(crate) async fn authorized(&self, credential: &str) -> Option<Value> {
         let event = json!({
             "type": "REQUEST", "methodArn": "arn:aws:execute-api:us-east-1:000000000000:api/live/GET/auth/me",
             "headers": {"Authorization": format!("Bearer {credential}")},
@@ -174,14 +187,14 @@ impl Desk {
     }
 
     /// Asks as the person of a token, whom the authorizer lets in.
-    pub(super) async fn as_person(&self, method: &str, path: &str, token: &str) -> HttpAnswer {
+    pub(crate) async fn as_person(&self, method: &str, path: &str, token: &str) -> HttpAnswer {
         let context = self.authorized(token).await.expect("the token counts");
         let event = request(method, path).principal(context).event();
         self.functions.call("token", &event).await.http()
     }
 }
 
-pub(super) fn redemption(code: &str) -> [(&'static str, &str); 5] {
+pub(crate) fn redemption(code: &str) -> [(&'static str, &str); 5] {
     [
         ("grant_type", "authorization_code"),
         ("client_id", "app"),
@@ -192,7 +205,7 @@ pub(super) fn redemption(code: &str) -> [(&'static str, &str); 5] {
 }
 
 /// The path of the authorize step; a parameter that is replaced by nothing is left out.
-pub(super) fn authorize(provider: &str, replaced: &[(&str, &str)]) -> String {
+pub(crate) fn authorize(provider: &str, replaced: &[(&str, &str)]) -> String {
     let challenge = s256(VERIFIER);
     let mut all = vec![
         ("response_type", "code"),
@@ -209,7 +222,7 @@ pub(super) fn authorize(provider: &str, replaced: &[(&str, &str)]) -> String {
     format!("/auth/authorize/{provider}?{}", encoded(&all))
 }
 
-pub(super) fn encoded(pairs: &[(&str, &str)]) -> String {
+pub(crate) fn encoded(pairs: &[(&str, &str)]) -> String {
     let mut url = reqwest::Url::parse("http://form/").unwrap();
     url.query_pairs_mut().extend_pairs(pairs);
     url.query().unwrap_or_default().to_owned()

@@ -1,9 +1,7 @@
 //! Codes, refresh tokens and sessions: what counts once, what ends what, and what ends at once.
 
 use futures_util::future::join_all;
-use gateway::store::UserStatus;
 use serde_json::json;
-use tests::fixtures::told;
 
 use super::desk::{APP_URI, Desk, VERIFIER, redemption};
 
@@ -216,12 +214,7 @@ async fn nothing_of_a_suspended_person_counts() {
     let access = text(&tokens, "access_token");
     let context = desk.authorized(access).await.unwrap();
     let user_id = text(&context, "sub").strip_prefix("user:").unwrap();
-    assert!(
-        desk.store()
-            .set_user_status(user_id, UserStatus::Suspended, &told("user.suspend", user_id))
-            .await
-            .unwrap()
-    );
+    desk.put_status(user_id, "suspended").await;
     assert!(desk.authorized(access).await.is_none());
     assert_eq!(desk.redeem(&code).await.json()["error"], "invalid_grant");
     let sent = desk.begin("idp", &[]).await;
@@ -232,12 +225,7 @@ async fn nothing_of_a_suspended_person_counts() {
         "invalid_grant"
     );
     // What ended while they were suspended stays so.
-    assert!(
-        desk.store()
-            .set_user_status(user_id, UserStatus::Active, &told("user.activate", user_id))
-            .await
-            .unwrap()
-    );
+    desk.put_status(user_id, "active").await;
     assert!(desk.authorized(access).await.is_none());
     assert_eq!(desk.redeem(&desk.code("ada").await).await.status, 200);
 }
@@ -377,11 +365,6 @@ async fn a_refresh_token_is_introspected_by_an_administrators_client_alone_and_o
     // Asking ends nothing, whatever is shown.
     assert!(desk.authorized(text(&second, "access_token")).await.is_some());
     let subject = known["sub"].as_str().unwrap().strip_prefix("user:").unwrap();
-    assert!(
-        desk.store()
-            .set_user_status(subject, UserStatus::Suspended, &told("user.suspend", subject))
-            .await
-            .unwrap()
-    );
+    desk.put_status(subject, "suspended").await;
     inactive(text(&second, "refresh_token"), true, "of somebody who is suspended").await;
 }

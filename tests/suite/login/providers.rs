@@ -1,9 +1,10 @@
 //! What providers say, right and wrong: id tokens, documents, GitHub's ways, and whom their people become here.
 
 use gateway::role::Role;
-use gateway::store::{Identity, User, UserStatus};
+use gateway::store::Identity;
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
+use tests::event::request;
 use tests::provider::{GITHUB_TOKEN, parameter};
 
 use super::desk::{Desk, encoded};
@@ -179,37 +180,16 @@ async fn groups_and_verified_domains_make_roles_and_teams() {
 async fn where_people_must_exist_first_a_login_makes_nobody_and_no_role() {
     let desk = Desk::with(&json!({"users": "must_exist"})).await;
     assert_eq!(outcome(&desk, &desk.claims("ada")).await, "access_denied");
-    let user = User {
-        user_id: "u_ada".into(),
-        name: None,
-        email: None,
-        email_verified: false,
-        team: None,
-        roles: vec![Role::User],
-        status: UserStatus::Active,
-        created_at: desk.functions.clock.now(),
-        last_login_at: None,
-    };
-    let identity = Identity {
-        issuer: desk.oidc.url.clone(),
-        subject: "ada".into(),
-    };
-    assert!(desk.store().create_user(&user, &identity).await.unwrap());
-    assert!(
-        !desk
-            .store()
-            .create_user(
-                &User {
-                    user_id: "u_two".into(),
-                    ..user
-                },
-                &identity
-            )
+    let wish = json!({"identity": {"provider": "idp", "subject": "ada"}, "roles": ["user"]});
+    let make = async || {
+        desk.admin("admin", request("POST", "/api/admin/users").json(&wish))
             .await
-            .unwrap()
-    );
+    };
+    let made = make().await;
+    assert_eq!((made.status, make().await.status), (201, 409), "{made:?}");
+    let user_id = made.json()["user_id"].as_str().unwrap().to_owned();
     assert_eq!(outcome(&desk, &desk.claims("ada")).await, "code");
-    let found = desk.store().user("u_ada").await.unwrap().unwrap();
+    let found = desk.store().user(&user_id).await.unwrap().unwrap();
     assert_eq!((found.roles, found.team), (vec![Role::User], None));
     assert_eq!(found.email.as_deref(), Some("ada@example.com"));
 }
@@ -248,10 +228,7 @@ async fn github_people_come_by_their_number_and_their_verified_primary_address()
         json!({"user": {"id": 583_231, "login": "octocat", "name": null, "email": null}, "emails": emails, "orgs": []});
     let answer = from_github(&desk, &octo).await;
     assert!(parameter(answer.header("location"), "code").is_some(), "{answer:?}");
-    let identity = Identity {
-        issuer: desk.github.url.clone(),
-        subject: "583231".into(),
-    };
+    let identity = Identity::of_subject(desk.github.url.clone(), "583231".into());
     let user = desk.store().user_of_identity(&identity).await.unwrap().unwrap();
     assert_eq!(
         (user.email.as_deref(), user.name.as_deref()),

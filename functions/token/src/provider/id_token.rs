@@ -151,10 +151,10 @@ pub(super) fn person(claims: &Map<String, Value>, more: Option<&Map<String, Valu
     let email_verified = provider.kind != Make::Microsoft && value("email_verified") == Some(&Value::Bool(true));
     let groups = value(&provider.groups_claim).and_then(Value::as_array);
     Person {
-        identity: Identity {
-            issuer: text("iss").unwrap_or_default(),
-            subject: claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        },
+        identity: Identity::of_subject(
+            text("iss").unwrap_or_default(),
+            claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        ),
         name: text("name"),
         email: text("email"),
         email_verified,

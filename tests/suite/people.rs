@@ -1,0 +1,7 @@
+//! People, teams, roles and the directory, by the routes of admins and of a directory, in process.
+
+mod admins;
+mod keys;
+mod roles;
+mod teams;
+mod users;

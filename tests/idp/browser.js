@@ -5,7 +5,10 @@
 // The provider's name at the gateway is "Example" (server.js), and there is another one. FOLDER takes a picture of each page.
 
 import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { client as named, done, end, must, use } from './told.js';
 
@@ -23,12 +26,16 @@ await new Promise((listening) => app.listen(0, '127.0.0.1', listening));
 const appUrl = `http://127.0.0.1:${app.address().port}`;
 const redirectUri = `${appUrl}/cb`;
 
+// What the browser writes goes with this process, however that ends.
+const home = mkdtempSync(join(tmpdir(), 'tollgate-browser-'));
+process.env.TMPDIR = home;
 const browser = await playwright.chromium.launch({
   executablePath,
   // No stranger's page is shown, and for root there is no sandbox.
   chromiumSandbox: false,
   args: ['--disable-gpu', '--disable-quic', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
 });
+process.on('exit', () => rmSync(home, { recursive: true, force: true, maxRetries: 10 }));
 named('playwright-core');
 done('Chromium starts');
 

@@ -219,7 +219,6 @@ def machines(server, foreign):
         must(answer.status_code == 200, f"a revocation is answered by 200: {answer.text}")
     must(introspected(basic, token["access_token"]) == {"active": False}, "a revoked token is inactive")
     must(introspected(post, narrow["access_token"])["active"], "another one goes on")
-    done("revocation of an access token")
     return narrow
 
 
@@ -250,13 +249,20 @@ def validate(server, token):
     done("the access token, by RFC 9068; a tampered one is refused")
 
 
-def revoke_refresh_token(server, token):
-    client = app(server)
-    answer = client.revoke_token(
-        server["revocation_endpoint"], token=token["refresh_token"], token_type_hint="refresh_token"
-    )
-    must(answer.status_code == 200, f"a revocation is answered by 200: {answer.text}")
-    refused("invalid_grant", client.refresh_token, refresh_token=token["refresh_token"])
+def revoke(server, token):
+    """What a person's client has: the access token (which nobody has seen yet), and then all that came of the login."""
+    client = app(server, token=token)
+    third = client.refresh_token()
+
+    def revoked(kind):
+        answer = client.revoke_token(server["revocation_endpoint"], token=third[kind], token_type_hint=kind)
+        must(answer.status_code == 200, f"a revocation is answered by 200: {answer.text}")
+
+    revoked("access_token")
+    must(client.get(f"{GATEWAY}/auth/me").status_code == 401, "a revoked token is refused")
+    done("revocation of access tokens, by either kind of client")
+    revoked("refresh_token")
+    refused("invalid_grant", client.refresh_token, refresh_token=third["refresh_token"])
     done("revocation of a refresh token")
 
 
@@ -270,7 +276,7 @@ def main():
     connected = device(server)
     service = machines(server, person)
     validate(server, service["access_token"])
-    revoke_refresh_token(server, person)
+    revoke(server, person)
     third = connected()
     result = {"revoked": person, "person": third, "machine": service}
     tell(result={name: token["access_token"] for name, token in result.items()})

@@ -132,13 +132,21 @@ await client.tokenRevocation(basic, machine.access_token, { token_type_hint: 'ac
 await client.tokenRevocation(basic, 'no token at all');
 must((await client.tokenIntrospection(basic, machine.access_token)).active === false, 'a revoked token is inactive');
 must((await client.tokenIntrospection(post, narrow.access_token)).active, 'another one goes on');
-done('revocation of an access token');
 
-await client.tokenRevocation(app, second.refresh_token, { token_type_hint: 'refresh_token' });
-await refused(client.refreshTokenGrant(app, second.refresh_token), 'invalid_grant');
+// A person's access token, by the public client that it was given to. It has been shown to nobody yet: who has seen it may take
+// it for 30 seconds more.
+const third = await client.refreshTokenGrant(app, second.refresh_token);
+await client.tokenRevocation(app, third.access_token);
+const me = client.fetchProtectedResource(app, third.access_token, new URL(`${gateway}/auth/me`), 'GET');
+const challenged = await me.then(() => undefined, (error) => error);
+must(challenged?.status === 401 && challenged.cause[0].scheme === 'bearer', 'the bearer of a revoked token is challenged');
+done('revocation of access tokens, by either kind of client');
+
+await client.tokenRevocation(app, third.refresh_token, { token_type_hint: 'refresh_token' });
+await refused(client.refreshTokenGrant(app, third.refresh_token), 'invalid_grant');
 done('revocation of a refresh token');
 
-const third = await connected;
+const fourth = await connected;
 done('a device, pending and then connected');
 
-end({ revoked: second.access_token, person: third.access_token, machine: narrow.access_token });
+end({ revoked: second.access_token, person: fourth.access_token, machine: narrow.access_token });

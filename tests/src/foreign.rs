@@ -50,7 +50,7 @@ impl Foreign {
             .unwrap();
         // It ends when this ends, also when this process is killed. Waiting would close it.
         let held = child.stdin.take();
-        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        let output = tokio::time::timeout(2 * PATIENCE, child.wait_with_output()).await;
         drop(held);
         let output = output.expect("it does not end").unwrap();
         let said = String::from_utf8_lossy(&output.stdout);

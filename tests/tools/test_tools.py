@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tools"
@@ -221,6 +222,41 @@ class Setup(unittest.TestCase):
         setup = load("setup")
         self.assertNotEqual(setup.key("anthropic==1"), setup.key("anthropic==2"))
         self.assertEqual(setup.key("anthropic==1"), setup.key("anthropic==1"))
+
+    def test_without_a_browser_and_without_root_it_says_which_package_is_missing(self):
+        setup = load("setup")
+        setup.browser = lambda: None
+        with unittest.mock.patch("os.geteuid", return_value=1000), self.assertRaises(SystemExit) as ended:
+            setup.ensure_browser()
+        self.assertIn("install the package chromium", ended.exception.code)
+
+    def test_a_package_that_cannot_be_installed_is_not_passed_over(self):
+        setup = load("setup")
+        setup.BROWSERS = ("no-such-program",)
+        commands = []
+        setup.apt = lambda *arguments: commands.append(arguments[0])
+        setup.shutil = unittest.mock.Mock(which=lambda name: name if name == "apt-get" else None)
+        with unittest.mock.patch("os.geteuid", return_value=0), self.assertRaises(SystemExit) as ended:
+            setup.ensure_browser()
+        self.assertEqual(commands, ["update", "install"])
+        self.assertIn("the package chromium brought no program", ended.exception.code)
+
+    def test_it_waits_for_apts_lock_and_for_nothing_else(self):
+        setup = load("setup")
+        answers = ["E: Could not get lock /var/lib/apt/lists/lock.", None]
+
+        def run(command, **_):
+            text = answers.pop(0)
+            return subprocess.CompletedProcess(command, 0 if text is None else 100, stdout=text)
+
+        setup.subprocess = unittest.mock.Mock(run=run)
+        setup.time = unittest.mock.Mock(monotonic=lambda: 0)
+        setup.apt("update")
+        self.assertEqual((answers, setup.time.sleep.call_count), ([], 1))
+        answers.append("E: Unable to locate package chromium")
+        with self.assertRaises(SystemExit) as ended:
+            setup.apt("install")
+        self.assertIn("Unable to locate package", ended.exception.code)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,6 @@ pub(crate) fn page(status: StatusCode, title: &str, body: &str, form_to: &str) -
         HeaderValue::from_str(&policy).map_err(Error::internal)?,
     );
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

@@ -40,7 +40,7 @@ async fn openid_client_is_content_with_every_flow() {
         "refresh",
         "client credentials, by Basic and in the body",
         "introspection",
-        "revocation of an access token",
+        "revocation of access tokens, by either kind of client",
         "revocation of a refresh token",
         "a device, pending and then connected",
     ]);
@@ -62,8 +62,8 @@ async fn authlib_is_content_with_every_flow() {
         "refresh, and a call with what it gave",
         "client credentials, by Basic and in the body",
         "introspection",
-        "revocation of an access token",
         "the access token, by RFC 9068; a tampered one is refused",
+        "revocation of access tokens, by either kind of client",
         "revocation of a refresh token",
         "a device, pending and then connected",
     ]);

@@ -28,3 +28,4 @@ mod sweep;
 mod trusted_issuers;
 mod unreliable;
 mod usage_api;
+mod weak_secret;

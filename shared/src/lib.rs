@@ -5,7 +5,7 @@
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
 //! 3. **Outside**: [`config`], [`login`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
 //!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`],
-//!    [`tls`] (towards services of our own choosing).
+//!    [`tls`] and [`token_client`] (towards services of our own choosing).
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -46,6 +46,7 @@ pub mod standing;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
+pub mod token_client;
 pub mod trusted;
 pub mod upstream;
 

@@ -1,7 +1,11 @@
 //! The environment, read here and nowhere else. What is wrong is named, with what would be right.
 
+mod settings;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use settings::{Section, Settings};
 
 /// A variable is missing or holds what it may not. The message names the variable and never shows its value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +25,40 @@ pub enum ConfigError {
         name: &'static str,
         /// What it must hold.
         expected: &'static str,
+    },
+    /// A setting that may stand in a file or in the environment lacks, or is what it may not be.
+    #[error("{place} {fault}; it must hold {expected}")]
+    Setting {
+        /// The variable, or the path in the file, or both.
+        place: String,
+        /// `is not set`, or `holds a wrong value`.
+        fault: &'static str,
+        /// What it must hold.
+        expected: String,
+    },
+    /// The file of settings cannot be read, or is no map of settings.
+    #[error("the settings file {file} {fault}")]
+    File {
+        /// Its name.
+        file: String,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The certificates towards a peer cannot be used.
+    #[error("TLS with the {peer} service cannot be spoken as configured: {reason}")]
+    Tls {
+        /// Which peer.
+        peer: &'static str,
+        /// What is wrong, and in which file.
+        reason: String,
+    },
+    /// The file has a setting that there is not.
+    #[error("{place} is no setting; there are {known}")]
+    Unknown {
+        /// Its path in the file.
+        place: String,
+        /// Those that there are.
+        known: String,
     },
 }
 

@@ -4,7 +4,8 @@
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
 //! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`wire`].
 //! 3. **Outside**: [`config`], [`login`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
-//!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`].
+//!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`],
+//!    [`tls`] and [`token_client`] (towards services of our own choosing).
 //! 4. **Flow**: [`context`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
@@ -44,9 +45,14 @@ pub mod signing;
 pub mod standing;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
+pub mod token_client;
 pub mod trusted;
 pub mod upstream;
 
 pub mod context;
 pub mod http;
 pub mod invocation;
+
+#[cfg(test)]
+mod recorded;

@@ -23,7 +23,8 @@ pub mod foreign;
 pub mod golden;
 pub mod in_process;
 pub mod local;
-pub mod logs;
 pub mod placeholder;
 pub mod provider;
 pub mod unreliable;
+
+pub use peer::logs;

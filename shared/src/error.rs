@@ -35,6 +35,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// The thing is not in a state that allows this, or a limit on its number is reached.
     Conflict,
+    /// The thing is not as the caller has seen it (RFC 9110, section 13).
+    PreconditionFailed,
     /// The body or a part of it is too large.
     TooLarge,
     /// The content type or encoding is not served.
@@ -59,7 +61,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::InvalidRequest,
         Self::InvalidScope,
         Self::UnsupportedGrantType,
@@ -73,6 +75,7 @@ impl Kind {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
+        Self::PreconditionFailed,
         Self::TooLarge,
         Self::UnsupportedMedia,
         Self::RateLimited,
@@ -101,6 +104,7 @@ impl Kind {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",
+            Self::PreconditionFailed => "precondition_failed",
             Self::TooLarge => "too_large",
             Self::UnsupportedMedia => "unsupported_media",
             Self::RateLimited => "rate_limited",
@@ -132,6 +136,8 @@ pub struct Error {
     pub missing_scope: Option<Scope>,
     /// Which lines of the body are wrong, for a body that has lines.
     pub lines: Vec<BadLine>,
+    /// What is wrong by a protocol's own name for it, where it has one (SCIM's `scimType`: RFC 7644, section 3.12).
+    pub code: Option<&'static str>,
 }
 
 /// A line of a body that is wrong. Shown to the caller.
@@ -153,6 +159,7 @@ impl Error {
             retry_after_seconds: None,
             missing_scope: None,
             lines: Vec::new(),
+            code: None,
         }
     }
 
@@ -194,6 +201,13 @@ impl Error {
     /// A fault of the gateway's own.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(Kind::Internal, "The gateway failed.").caused_by(source)
+    }
+
+    /// The same error with a protocol's own name for it.
+    #[must_use]
+    pub fn named(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
     }
 
     /// The same error with its cause, for the log.

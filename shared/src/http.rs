@@ -119,6 +119,8 @@ pub fn dialect_of(path: &str) -> Dialect {
         Dialect::Anthropic
     } else if under("/bedrock") {
         Dialect::Bedrock
+    } else if under("/scim") {
+        Dialect::Scim
     } else if ["/oauth", "/api/v1/auth", "/auth/token", "/auth/refresh"]
         .into_iter()
         .any(under)
@@ -356,6 +358,7 @@ mod tests {
         assert_eq!(dialect_of("/bedrock/model/x/invoke"), Dialect::Bedrock);
         assert_eq!(dialect_of("/api/v1/auth/token"), Dialect::OAuth);
         assert_eq!(dialect_of("/api/keys"), Dialect::Problem);
+        assert_eq!(dialect_of("/scim/v2/Users"), Dialect::Scim);
     }
 
     ///

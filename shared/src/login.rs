@@ -3,6 +3,7 @@
 //! Clients are configured too. There is no route that registers one, so nobody from outside names a redirect URI.
 
 mod client;
+mod directory;
 mod provider;
 mod redirect_uri;
 mod rules;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use crate::config::{ConfigError, Variables};
 
 pub use client::{ConsentRule, PublicClient};
+pub use directory::DirectoryConfig;
 pub use provider::{GithubUrls, Make, Provider};
 pub use rules::{Given, Rules};
 
@@ -27,6 +29,8 @@ pub struct LoginConfig {
     pub providers: Vec<Provider>,
     /// Whether a first login makes a person.
     pub users: Users,
+    /// The company's directory, if one tells of people by SCIM.
+    pub directory: Option<DirectoryConfig>,
 }
 
 /// Whether a first login makes a person.
@@ -50,9 +54,10 @@ impl LoginConfig {
             return Ok(Self::default());
         };
         let wrong = |expected| ConfigError::Wrong { name: NAME, expected };
-        let read: Self = serde_json::from_str(&text)
-            .map_err(|_| wrong("JSON with `clients`, `providers` and `users`, with known members and known roles"))?;
+        let expected = "JSON with `clients`, `providers`, `users` and `directory`, with known members and known roles";
+        let mut read: Self = serde_json::from_str(&text).map_err(|_| wrong(expected))?;
         read.check().map_err(wrong)?;
+        read.tell_providers_of_the_directory();
         Ok(read)
     }
 
@@ -64,6 +69,9 @@ impl LoginConfig {
         }
         for provider in &self.providers {
             provider.check()?;
+        }
+        if let Some(directory) = &self.directory {
+            directory.check(self.provider(&directory.provider))?;
         }
         self.clients.iter().try_for_each(PublicClient::check)
     }
@@ -112,6 +120,20 @@ mod tests {
         ] {
             let error = read(&provider(bad)).unwrap_err().to_string();
             assert!(error.contains(NAME), "{error}");
+        }
+        for bad in [
+            r#"{"provider":"b"}"#,
+            r#"{"provider":"a","claim":"email"}"#,
+            r#"{"provider":"a","claim":"o id"}"#,
+            r#"{"provider":"a","claim":""}"#,
+            r#"{"claim":"sub"}"#,
+        ] {
+            let providers = r#"[{"id":"a","client_id":"x","secret":"s","kind":"google"}]"#;
+            let with = |directory: &str| read(&format!(r#"{{"providers":{providers},"directory":{directory}}}"#));
+            assert!(
+                with(bad).is_err() && with(r#"{"provider":"a","claim":"oid"}"#).is_ok(),
+                "{bad}"
+            );
         }
         for uri in [
             "http://app.example/cb",

@@ -19,18 +19,21 @@ pub enum Scope {
     Keys,
     /// Read the usage and the budgets of one's own team.
     TeamAdmin,
+    /// Tell of the company's people and groups, as its directory does.
+    Directory,
     /// Administer everything.
     Admin,
 }
 
 impl Scope {
     /// Every scope there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ModelsInvoke,
         Self::UsageRead,
         Self::Files,
         Self::Keys,
         Self::TeamAdmin,
+        Self::Directory,
         Self::Admin,
     ];
 
@@ -42,6 +45,7 @@ impl Scope {
             Self::Files => "files",
             Self::Keys => "keys",
             Self::TeamAdmin => "team:admin",
+            Self::Directory => "directory",
             Self::Admin => "admin",
         }
     }

@@ -7,7 +7,9 @@ mod clients;
 mod health;
 mod keys;
 mod name;
+mod operator;
 mod prices;
+mod scim;
 mod sheet;
 mod span;
 mod teams;
@@ -21,9 +23,16 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::{ConfigError, Variables};
+use gateway::config::{ConfigError, Issuer, Variables};
+use gateway::http::buffered;
 use gateway::login::LoginConfig;
 use gateway::store::Store;
+use lambda_http::request::LambdaRequest;
+use lambda_runtime::LambdaEvent;
+use lambda_runtime::tower::ServiceExt as _;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// So many live API keys an owner may have, unless configured otherwise.
 const DEFAULT_KEYS_PER_OWNER: NonZeroU32 = NonZeroU32::new(25).unwrap();
@@ -33,6 +42,7 @@ pub struct State {
     store: Store,
     keys_per_owner: NonZeroU32,
     login: LoginConfig,
+    issuer: Issuer,
     clock: Clock,
 }
 
@@ -51,6 +61,7 @@ impl State {
             store: Store::new(aws.dynamodb(), variables.table()?),
             keys_per_owner,
             login: LoginConfig::read(variables)?,
+            issuer: variables.issuer()?,
             clock,
         })
     }
@@ -75,6 +86,7 @@ pub fn router(state: Arc<State>) -> Router {
             delete(client_changes::end_secret),
         )
         .merge(people_routes())
+        .merge(scim::routes())
         .route("/api/admin/prices", get(prices::list))
         .route("/api/admin/prices.csv", get(prices::export).put(prices::import))
         .route(
@@ -90,6 +102,35 @@ pub fn router(state: Arc<State>) -> Router {
         )
         .route("/api/admin/budgets/{scope}/{id}/state", get(budgets::of_one))
         .with_state(state)
+}
+
+/// Answers an event: API Gateway's, or an operator's, who has invoked the function past it (see docs/login.md).
+///
+/// # Errors
+/// An operator's command that fails; and an event that is neither.
+pub async fn handle(
+    state: Arc<State>,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<impl Serialize, lambda_runtime::Error> {
+    if let Some(command) = operator::command(event.payload.get()) {
+        let told = Box::pin(operator::handle(&state, &command, &event.context.request_id)).await?;
+        return Ok(Answer::Operator(told));
+    }
+    let payload: LambdaRequest = serde_json::from_str(event.payload.get())?;
+    let request = LambdaEvent {
+        payload,
+        context: event.context,
+    };
+    match buffered(router(state)).oneshot(request).await {
+        Ok(answer) => Ok(Answer::Gateway(answer)),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer<G> {
+    Gateway(G),
+    Operator(Value),
 }
 
 /// People and teams.

@@ -1,17 +1,23 @@
-//! The process of `admin`: builds its state once, then serves.
+//! The process of `admin`: builds its state once, then serves API Gateway, and operators.
 
 use std::sync::Arc;
 
-use admin::{State, router};
+use admin::{State, handle};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::Variables;
-use gateway::{http, telemetry};
+use gateway::telemetry;
+use lambda_runtime::service_fn;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::start("admin", &Variables::Process)?;
     let aws = Aws::from_environment(Variables::Process)?;
-    let state = State::new(&aws, &Variables::Process, Clock::System)?;
-    http::serve_buffered(router(Arc::new(state))).await
+    let state = &Arc::new(State::new(&aws, &Variables::Process, Clock::System)?);
+    lambda_runtime::run(service_fn(async |event| {
+        let answer = handle(Arc::clone(state), event).await;
+        telemetry::flush();
+        answer
+    }))
+    .await
 }

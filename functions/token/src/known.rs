@@ -3,7 +3,7 @@
 use gateway::error::{Error, Kind};
 use gateway::login::{Provider, Users};
 use gateway::random;
-use gateway::store::{RolesFrom, User, UserChange, UserWrite};
+use gateway::store::{Identity, RolesFrom, User, UserChange, UserWrite};
 
 use crate::State;
 use crate::provider::Person;
@@ -18,16 +18,12 @@ fn refused() -> Error {
 /// Whom the provider's person is here, after their rules.
 pub(crate) async fn signed_in(state: &State, provider: &Provider, person: &Person) -> Result<User, Error> {
     for _ in 0..MOST_TRIES {
-        let found = state.store.user_of_identity(&person.identity).await?;
+        let (found, new) = found(state, person).await?;
         let user = updated(state, provider, person, found.as_ref())?;
-        let identities = match found {
-            Some(_) => &[][..],
-            None => std::slice::from_ref(&person.identity),
-        };
         let change = UserChange {
             before: found.as_ref(),
             after: &user,
-            identities,
+            identities: &new,
             // What the provider says now holds, whoever is left: see docs/login.md for a first admin.
             keep_an_admin: false,
             audit: None,
@@ -40,6 +36,31 @@ pub(crate) async fn signed_in(state: &State, provider: &Provider, person: &Perso
         }
     }
     Err(Error::unavailable("a person was changed by others at every try"))
+}
+
+/// Who it is, and which of their identities do not lead to them yet. Whom the directory has told of is found by the directory's name.
+async fn found(state: &State, person: &Person) -> Result<(Option<User>, Vec<Identity>), Error> {
+    let by_subject = state.store.user_of_identity(&person.identity).await?;
+    let Some(other) = &person.directory_identity else {
+        let new = by_subject.is_none().then(|| person.identity.clone());
+        return Ok((by_subject, Vec::from_iter(new)));
+    };
+    let by_directory = state.store.user_of_identity(other).await?;
+    let mut new = Vec::new();
+    new.extend(by_subject.is_none().then(|| person.identity.clone()));
+    new.extend(by_directory.is_none().then(|| other.clone()));
+    match (&by_subject, &by_directory) {
+        (Some(one), Some(two)) if one.user_id != two.user_id => {
+            // Neither may come in the other's place: one of them is the directory's to switch off.
+            tracing::error!(
+                one = one.user_id,
+                two = two.user_id,
+                "a provider's person is two people here"
+            );
+            Err(refused())
+        }
+        _ => Ok((by_directory.or(by_subject), new)),
+    }
 }
 
 /// The person as this login makes them. What the rules no longer give is written down too, so that nothing older of theirs counts.
@@ -57,9 +78,10 @@ fn updated(state: &State, provider: &Provider, person: &Person, found: Option<&U
     user.email.clone_from(&person.email);
     user.email_verified = person.email_verified;
     user.last_login_at = Some(now);
-    if policy == Users::FirstLogin && user.roles_from == RolesFrom::Login {
-        user.team = given.team;
-        user.roles = given.roles;
+    match user.roles_from {
+        RolesFrom::Login if policy == Users::FirstLogin => user.take(given.team, given.roles),
+        RolesFrom::Directory => user.take_from_directory(&state.configured),
+        RolesFrom::Login | RolesFrom::Admin => {}
     }
     Ok(user)
 }

@@ -58,6 +58,9 @@ pub struct Provider {
     /// Who may come, and as what.
     #[serde(default)]
     pub rules: Rules,
+    /// The claim by which a directory knows its people, if that is another than `sub`. It follows from the rest.
+    #[serde(skip)]
+    pub directory_claim: Option<String>,
 }
 
 fn groups() -> String {

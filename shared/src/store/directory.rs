@@ -77,6 +77,12 @@ impl DirectoryRecord {
         self.active && !self.deleted
     }
 
+    /// What their groups are called, by people and by the directory.
+    pub fn group_names(&self) -> Vec<String> {
+        let of = |group: &GroupNames| [Some(group.display_name.clone()), group.external_id.clone()];
+        self.groups.values().flat_map(of).flatten().collect()
+    }
+
     pub(super) fn name_pointer(&self, user_id: &str) -> Option<NamePointer> {
         (!self.deleted).then(|| NamePointer {
             user_id: user_id.to_owned(),

@@ -20,6 +20,9 @@
 //! | active admin | `ADMINS` | `<user id>` |
 //! | team | `TEAMS` | `<team>` |
 //! | name of a person in the directory | `DIRECTORY` | `<sha-256 of the name in lower case>` |
+//! | group of the directory | `GROUPS` | `<group id>` |
+//! | name of a group of the directory | `GROUPNAME#<sha-256 of the name in lower case>` | `GROUPNAME` |
+//! | member of a group of the directory | `MEMBERS#<group id>` | `<user id>` |
 //! | login under way | `LOGIN#<sha-256 of the state>` | `LOGIN` |
 //! | consent page that is shown | `CONSENT#<sha-256 of the ticket>` | `CONSENT` |
 //! | authorization code | `CODE#<sha-256>` | `CODE` |
@@ -122,6 +125,24 @@ pub(super) const DIRECTORY_NAMES: &str = "DIRECTORY";
 
 pub(super) fn directory_name(name: &SecretDigest) -> Key {
     Key::new(DIRECTORY_NAMES, name.as_str())
+}
+
+pub(super) const GROUPS: &str = "GROUPS";
+
+pub(super) fn group(group_id: &str) -> Key {
+    Key::new(GROUPS, group_id)
+}
+
+pub(super) fn group_name(name: &SecretDigest) -> Key {
+    by_digest("GROUPNAME", name)
+}
+
+pub(super) fn members(group_id: &str) -> String {
+    format!("MEMBERS#{group_id}")
+}
+
+pub(super) fn member(group_id: &str, user_id: &str) -> Key {
+    Key::new(&members(group_id), user_id)
 }
 
 pub(super) fn login(state: &SecretDigest) -> Key {

@@ -17,6 +17,8 @@ use crate::scope::Scopes;
 use crate::secret::SecretDigest;
 
 const VERSION: u32 = 1;
+/// So many sessions are read at once where all of somebody's are ended.
+const ENDED_AT_ONCE: usize = 100;
 
 /// Whether a session counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,6 +203,28 @@ impl Store {
         match outcome {
             Ok(_) => Ok(true),
             Err(error) => refused(error).map(|_| false),
+        }
+    }
+
+    /// Ends all sessions of this subject's, page by page. Cut off, it is repeated.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn end_sessions_of(&self, subject: &Subject) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let page = self.sessions_of(subject, ENDED_AT_ONCE, after.as_ref()).await?;
+            let active = page
+                .items
+                .iter()
+                .filter(|session| session.state == SessionState::Active);
+            for session in active {
+                self.end_session(subject, &session.session_id).await?;
+            }
+            after = page.next_cursor;
+            if after.is_none() {
+                return Ok(());
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::directory::DirectoryRecord;
 use super::{Cursor, List, Page, Store, key};
 use crate::error::Error;
+use crate::login::LoginConfig;
 use crate::model::AllowedModels;
 use crate::principal::{Subject, Team};
 use crate::role::{Role, known_roles, scopes_of};
@@ -148,6 +149,19 @@ impl User {
             directory: None,
             revision: 0,
         }
+    }
+
+    /// Gives them a team and roles, in the place of those that they had.
+    pub fn take(&mut self, team: Option<Team>, roles: Vec<Role>) {
+        self.team = team;
+        self.roles = roles;
+    }
+
+    /// Gives them what the rules give to their groups in the directory.
+    pub fn take_from_directory(&mut self, login: &LoginConfig) {
+        let names = self.directory.as_ref().map(DirectoryRecord::group_names);
+        let given = login.given_by_groups(&names.unwrap_or_default());
+        self.take(given.team, given.roles);
     }
 
     /// Their subject.

@@ -19,11 +19,13 @@ pub enum Dialect {
     OAuth,
     /// RFC 9457: `application/problem+json`.
     Problem,
+    /// RFC 7644, section 3.12: `application/scim+json`.
+    Scim,
 }
 
 impl Dialect {
     /// Every dialect, for tables and tests.
-    pub const ALL: [Self; 4] = [Self::Anthropic, Self::Bedrock, Self::OAuth, Self::Problem];
+    pub const ALL: [Self; 5] = [Self::Anthropic, Self::Bedrock, Self::OAuth, Self::Problem, Self::Scim];
 
     /// The name in usage rows and metrics.
     pub const fn label(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Dialect {
             Self::Bedrock => "bedrock",
             Self::OAuth => "oauth",
             Self::Problem => "problem",
+            Self::Scim => "scim",
         }
     }
 }
@@ -57,6 +60,7 @@ pub const fn status_and_code(kind: Kind, dialect: Dialect) -> (u16, &'static str
         Dialect::Bedrock => bedrock(kind),
         Dialect::OAuth => oauth(kind),
         Dialect::Problem => problem(kind),
+        Dialect::Scim => scim(kind),
     }
 }
 
@@ -75,6 +79,7 @@ const fn anthropic(kind: Kind) -> (u16, &'static str) {
         Kind::NotFound => (404, "not_found_error"),
         Kind::MethodNotAllowed => (405, "invalid_request_error"),
         Kind::Conflict => (409, "invalid_request_error"),
+        Kind::PreconditionFailed => (412, "invalid_request_error"),
         Kind::TooLarge => (413, "request_too_large"),
         Kind::UnsupportedMedia => (415, "invalid_request_error"),
         Kind::RateLimited | Kind::UpstreamThrottled => (429, "rate_limit_error"),
@@ -94,10 +99,12 @@ const fn bedrock(kind: Kind) -> (u16, &'static str) {
         | Kind::SlowDown
         | Kind::ExpiredToken
         | Kind::Conflict
+        | Kind::PreconditionFailed
         | Kind::TooLarge
         | Kind::UnsupportedMedia
         | Kind::MethodNotAllowed => (
             match kind {
+                Kind::PreconditionFailed => 412,
                 Kind::TooLarge => 413,
                 Kind::UnsupportedMedia => 415,
                 Kind::MethodNotAllowed => 405,
@@ -122,7 +129,7 @@ const fn bedrock(kind: Kind) -> (u16, &'static str) {
 
 const fn oauth(kind: Kind) -> (u16, &'static str) {
     match kind {
-        Kind::InvalidRequest | Kind::NotFound | Kind::Conflict => (400, "invalid_request"),
+        Kind::InvalidRequest | Kind::NotFound | Kind::Conflict | Kind::PreconditionFailed => (400, "invalid_request"),
         Kind::InvalidScope => (400, "invalid_scope"),
         Kind::UnsupportedGrantType => (400, "unsupported_grant_type"),
         Kind::InvalidGrant => (400, "invalid_grant"),
@@ -158,6 +165,7 @@ const fn problem(kind: Kind) -> (u16, &'static str) {
         Kind::NotFound => 404,
         Kind::MethodNotAllowed => 405,
         Kind::Conflict => 409,
+        Kind::PreconditionFailed => 412,
         Kind::TooLarge => 413,
         Kind::UnsupportedMedia => 415,
         Kind::RateLimited | Kind::UpstreamThrottled => 429,
@@ -169,15 +177,24 @@ const fn problem(kind: Kind) -> (u16, &'static str) {
     (status, kind.label())
 }
 
+/// The status of RFC 9457's answers; the code is one of RFC 7644's own, where it has one for every error of the kind.
+const fn scim(kind: Kind) -> (u16, &'static str) {
+    let code = match kind {
+        Kind::InvalidRequest => "invalidSyntax",
+        _ => "",
+    };
+    (problem(kind).0, code)
+}
+
 /// The answer that tells `error` to a caller of `dialect`.
 pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer {
     let (status, code) = status_and_code(error.kind, dialect);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut headers = HeaderMap::new();
-    let content_type = if dialect == Dialect::Problem {
-        "application/problem+json"
-    } else {
-        "application/json"
+    let content_type = match dialect {
+        Dialect::Problem => "application/problem+json",
+        Dialect::Scim => crate::scim::MEDIA_TYPE,
+        _ => "application/json",
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if dialect == Dialect::Bedrock {
@@ -205,7 +222,20 @@ fn body(error: &Error, dialect: Dialect, status: StatusCode, code: &str, request
         Dialect::Bedrock => json!({"message": message}).to_string(),
         Dialect::OAuth => json!({"error": code, "error_description": message}).to_string(),
         Dialect::Problem => problem_body(error, status, code, request_id),
+        Dialect::Scim => scim_body(error, status, code),
     }
+}
+
+/// RFC 7644, section 3.12: the status is text.
+fn scim_body(error: &Error, status: StatusCode, code: &str) -> String {
+    let mut body = json!({
+        "schemas": [crate::scim::ERROR], "status": status.as_u16().to_string(), "detail": &*error.message,
+    });
+    let code = error.code.unwrap_or(code);
+    if !code.is_empty() {
+        body["scimType"] = code.into();
+    }
+    body.to_string()
 }
 
 /// RFC 9457, with the members `code`, `request_id` and, where a body has wrong lines, `errors`.
@@ -251,12 +281,18 @@ mod tests {
     /// A-35: the whole table, as it also stands in `docs/errors.md`.
     #[test]
     fn the_error_table_is_the_one_in_the_documents() {
-        let mut table = String::from("| kind | Anthropic | Bedrock | OAuth | problem+json |\n|---|---|---|---|---|\n");
+        let mut table =
+            String::from("| kind | Anthropic | Bedrock | OAuth | problem+json | SCIM |\n|---|---|---|---|---|---|\n");
         for kind in Kind::ALL {
             table.push_str(&format!("| `{}` |", kind.label()));
             for dialect in Dialect::ALL {
                 let (status, code) = status_and_code(kind, dialect);
-                table.push_str(&format!(" {status} `{code}` |"));
+                let code = if code.is_empty() {
+                    String::new()
+                } else {
+                    format!(" `{code}`")
+                };
+                table.push_str(&format!(" {status}{code} |"));
             }
             table.push('\n');
         }
@@ -281,6 +317,7 @@ mod tests {
         );
         assert!(texts[2].contains(r#""error":"temporarily_unavailable""#));
         assert!(texts[3].contains(r#""status":503"#));
+        assert!(texts[4].contains(r#""status":"503""#) && !texts[4].contains("scimType"));
         for text in texts {
             assert!(
                 !text.contains("the table is down"),

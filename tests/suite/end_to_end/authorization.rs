@@ -142,12 +142,22 @@ struct Matrix {
     keys: BTreeMap<&'static str, (String, String)>,
 }
 
-const SCOPES: [&str; 6] = ["models:invoke", "usage:read", "files", "keys", "team:admin", "admin"];
+const SCOPES: [&str; 7] = [
+    "models:invoke",
+    "usage:read",
+    "files",
+    "keys",
+    "team:admin",
+    "directory",
+    "admin",
+];
 
 /// Whether a route that asks for `scope` is open by `other` too: who sees a team's usage, or everybody's, needs no right to their
 /// own.
 fn opens(scope: &str, other: &str) -> bool {
-    other == scope || (scope == "usage:read" && ["team:admin", "admin"].contains(&other))
+    other == scope
+        || (scope == "usage:read" && ["team:admin", "admin"].contains(&other))
+        || (scope == "directory" && other == "admin")
 }
 
 impl Matrix {
@@ -232,6 +242,7 @@ fn is_denied(answer: &Answer, dialect: Dialect, scope: &str) -> bool {
         Dialect::Bedrock => answer.header("x-amzn-errortype") == "AccessDeniedException" && body["message"].is_string(),
         Dialect::OAuth => false,
         Dialect::Problem => body["code"] == "denied" && body["status"] == 403,
+        Dialect::Scim => body["status"] == "403" && body["schemas"].is_array(),
     };
     answer.status == 403 && answer.header("x-amzn-remapped-www-authenticate") == challenge && told
 }
@@ -242,6 +253,7 @@ async fn cases(stack: &Stack, mark: &str, files_key: &str) -> Vec<Case> {
     cases.extend(file_cases(&upload(stack, files_key).await));
     cases.extend(admin_cases(stack).await);
     cases.extend(price_cases());
+    cases.extend(scim_cases());
     cases.extend(token_cases(stack).await);
     cases.extend(login_cases());
     cases
@@ -387,6 +399,41 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         case("DELETE", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 204),
         case("GET", "/health", "", None, 200),
     ]
+}
+
+/// No directory is configured on this stack: nobody is there, and whoever may not ask does not learn that.
+fn scim_cases() -> Vec<Case> {
+    let directory = Some("directory");
+    let routes = [
+        ("GET", "/scim/v2/ServiceProviderConfig", 200),
+        ("GET", "/scim/v2/ResourceTypes", 200),
+        ("GET", "/scim/v2/ResourceTypes/{id}", 404),
+        ("GET", "/scim/v2/Schemas", 200),
+        ("GET", "/scim/v2/Schemas/{id}", 404),
+        ("GET", "/scim/v2/Users", 404),
+        ("POST", "/scim/v2/Users", 404),
+        ("GET", "/scim/v2/Users/{id}", 404),
+        ("PUT", "/scim/v2/Users/{id}", 404),
+        ("PATCH", "/scim/v2/Users/{id}", 404),
+        ("DELETE", "/scim/v2/Users/{id}", 404),
+        ("GET", "/scim/v2/Groups", 404),
+        ("POST", "/scim/v2/Groups", 404),
+        ("GET", "/scim/v2/Groups/{id}", 404),
+        ("PUT", "/scim/v2/Groups/{id}", 404),
+        ("PATCH", "/scim/v2/Groups/{id}", 404),
+        ("DELETE", "/scim/v2/Groups/{id}", 404),
+    ];
+    let of = |(method, route, status)| Case {
+        content_type: "application/scim+json",
+        body: if method == "GET" {
+            String::new()
+        } else {
+            "{}".to_owned()
+        },
+        dialect: Dialect::Scim,
+        ..case(method, route, "u_none", directory, status)
+    };
+    routes.into_iter().map(of).collect()
 }
 
 /// Of a model that nothing else asks for; all of it is taken away in the end.

@@ -18,6 +18,11 @@ fn is_in(dialect: Dialect, answer: &Answer) -> bool {
         Dialect::Anthropic => is_anthropics(&body),
         Dialect::Bedrock => body["message"].is_string() && !answer.header("x-amzn-errortype").is_empty(),
         Dialect::OAuth => body["error"].is_string() && body["error_description"].is_string(),
+        Dialect::Scim => {
+            answer.header("content-type") == "application/scim+json"
+                && body["detail"].is_string()
+                && body["status"] == answer.status.to_string()
+        }
         Dialect::Problem => {
             answer.header("content-type") == "application/problem+json"
                 && body["code"].is_string()

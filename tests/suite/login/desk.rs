@@ -237,7 +237,8 @@ fn configuration(oidc: &Oidc, github: &Github) -> Value {
         "providers": [
             {"id": "idp", "kind": "oidc", "client_id": CLIENT_ID, "secret": SECRET, "issuer": oidc.url, "rules": {
                 "domains": {"example.com": {"team": "everybody", "roles": ["user"]}},
-                "groups": {"ml": {"team": "ml", "roles": ["team_admin"]}},
+                "groups": {"ml": {"team": "ml", "roles": ["team_admin"]}, "Tollgate users": {"roles": ["user"]},
+                           "0ff1ce": {"roles": ["admin"]}},
             }},
             {"id": "hub", "kind": "github", "client_id": CLIENT_ID, "secret": SECRET,
              "github": {"site": github.url, "api": github.url}, "rules": {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State as Extract;
 use gateway::error::Error;
 use gateway::http::{Caller, Id, Outcome, Whole, json, read_json};
+use gateway::login::LoginConfig;
 use gateway::model::AllowedModels;
 use gateway::principal::Team;
 use gateway::scope::Scope;
@@ -43,7 +44,7 @@ struct Status {
 
 impl Changes {
     /// Roles and a team that an administrator names are the administrator's from then on, unless they say otherwise.
-    fn applied_to(&self, user: &User) -> Result<User, Error> {
+    fn applied_to(&self, user: &User, login: &LoginConfig) -> Result<User, Error> {
         let mut changed = user.clone();
         changed.status = self.status.unwrap_or(changed.status);
         if let Some(names) = &self.roles {
@@ -65,6 +66,10 @@ impl Changes {
             (RolesFrom::Login, true) => Err(Error::invalid(
                 "Of a person in the directory `roles_from` is `directory` or `admin`.",
             )),
+            (RolesFrom::Directory, true) => {
+                changed.take_from_directory(login);
+                Ok(changed)
+            }
             _ => Ok(changed),
         }
     }
@@ -106,7 +111,7 @@ pub(crate) async fn patch(
 async fn change(state: &State, caller: &Caller, user_id: &str, changes: &Changes) -> Outcome {
     for _ in 0..MOST_TRIES {
         let user = found(state, user_id).await?;
-        let changed = changes.applied_to(&user)?;
+        let changed = changes.applied_to(&user, &state.login)?;
         if changed == user {
             return json(StatusCode::OK, &shown(&user));
         }

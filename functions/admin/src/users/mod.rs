@@ -20,7 +20,7 @@ use serde_json::{Value, json as value};
 use crate::State;
 
 pub(crate) use change::{patch, put};
-pub(crate) use create::create;
+pub(crate) use create::{NewIdentity, create};
 
 /// So many pages of people are read for one page of a team's.
 const READS_A_PAGE: usize = 10;

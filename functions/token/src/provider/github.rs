@@ -61,6 +61,7 @@ pub(super) async fn person(
     let name = ["name", "login"].iter().find_map(|name| user.json.get(name)?.as_str());
     Ok(Person {
         identity: Identity::of_subject(provider.github.site.clone(), id.to_string()),
+        directory_identity: None,
         name: name.map(|name| name.chars().take(256).collect()),
         email_verified: email.is_some(),
         email,

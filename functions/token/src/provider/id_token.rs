@@ -138,6 +138,20 @@ fn check(claims: &Map<String, Value>, wanted: &Wanted<'_>) -> Result<(), Refusal
     }
 }
 
+/// Who they are for the company's directory. It is taken from the id token alone, which is signed.
+fn directory_identity(claims: &Map<String, Value>, provider: &Provider) -> Option<Identity> {
+    let claim = provider.directory_claim.as_ref()?;
+    let subject = claims
+        .get(claim)?
+        .as_str()
+        .filter(|text| (1..=255).contains(&text.len()))?;
+    Some(Identity {
+        issuer: claims.get("iss")?.as_str()?.to_owned(),
+        claim: claim.clone(),
+        subject: subject.to_owned(),
+    })
+}
+
 /// Who the verified claims are about.
 pub(super) fn person(claims: &Map<String, Value>, more: Option<&Map<String, Value>>, provider: &Provider) -> Person {
     let value = |name: &str| claims.get(name).or_else(|| more?.get(name));
@@ -155,6 +169,7 @@ pub(super) fn person(claims: &Map<String, Value>, more: Option<&Map<String, Valu
             text("iss").unwrap_or_default(),
             claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned(),
         ),
+        directory_identity: directory_identity(claims, provider),
         name: text("name"),
         email: text("email"),
         email_verified,

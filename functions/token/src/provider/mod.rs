@@ -26,6 +26,8 @@ pub(crate) use outside::Outside;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Person {
     pub(crate) identity: Identity,
+    /// How the company's directory knows them, if by another claim.
+    pub(crate) directory_identity: Option<Identity>,
     pub(crate) name: Option<String>,
     pub(crate) email: Option<String>,
     pub(crate) email_verified: bool,

@@ -82,7 +82,7 @@ fn found<'a>(resource: &'a Map<String, Value>, path: &AttrPath) -> Vec<&'a Value
 
 fn holds(expression: &AttrExp, resource: &Map<String, Value>) -> bool {
     match expression {
-        AttrExp::Present(path) => found(resource, path).iter().any(|value| **value != Value::from("")),
+        AttrExp::Present(path) => found(resource, path).iter().any(|value| value.as_str() != Some("")),
         AttrExp::Comparison(path, op, wanted) => {
             let name = path.sub_attr.as_deref().unwrap_or(&path.name);
             let exact = EXACT.iter().any(|exact| exact.eq_ignore_ascii_case(name));

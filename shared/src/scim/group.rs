@@ -114,7 +114,7 @@ fn too_many() -> Error {
 pub fn group_changes(body: &Map<String, Value>) -> Result<Vec<GroupChange>, Error> {
     let mut changes = Vec::new();
     for step in steps(body)? {
-        changes.extend(change(step)?);
+        changes.extend(change(&step)?);
     }
     let size = |change: &GroupChange| match change {
         GroupChange::Join(ids) | GroupChange::Leave(ids) | GroupChange::Members(ids) => ids.len(),
@@ -126,7 +126,7 @@ pub fn group_changes(body: &Map<String, Value>) -> Result<Vec<GroupChange>, Erro
     }
 }
 
-fn change(step: Step) -> Result<Option<GroupChange>, Error> {
+fn change(step: &Step) -> Result<Option<GroupChange>, Error> {
     let refused = || invalid(wrong::PATH, "A path is none of RFC 7643's Group.");
     let (attribute, filter, sub) = match &step.path {
         PatchPath::Attr(path) => (path, None, path.sub_attr.as_deref()),

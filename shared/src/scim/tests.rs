@@ -81,7 +81,7 @@ fn what_is_no_filter_or_too_much_of_one_is_refused_by_its_name() {
         &nots,
         &many,
     ] {
-        assert_eq!(code(parse_filter(bad)), wrong::FILTER, "{:.40}", bad);
+        assert_eq!(code(parse_filter(bad)), wrong::FILTER, "{bad:.40}");
     }
 }
 

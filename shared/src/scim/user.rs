@@ -117,7 +117,7 @@ impl UserFields {
                 None => return Err(invalid(wrong::PATH, "A path is none of RFC 7643's User.")),
             };
             match (name, filter, sub) {
-                ("emails", Some(filter), sub) => some_emails(&mut document, step.op, filter, sub, step.value)?,
+                ("emails", Some(filter), sub) => some_emails(&mut document, step.op, filter, sub, step.value.as_ref())?,
                 ("emails", None, None) => emails(&mut document, step.op, step.value),
                 ("name", None, sub) => name_parts(&mut document, step.op, sub, step.value)?,
                 (single, None, None) => set(&mut document, step.op, single, step.value),
@@ -290,7 +290,7 @@ fn some_emails(
     op: Op,
     filter: &ValFilter,
     sub: Option<&str>,
-    value: Option<Value>,
+    value: Option<&Value>,
 ) -> Result<(), Error> {
     let all = document.entry("emails").or_insert_with(|| Value::Array(Vec::new()));
     let Some(all) = all.as_array_mut() else {
@@ -310,12 +310,12 @@ fn some_emails(
         }
     }
     for email in all.iter_mut().filter(|email| is(email)) {
-        match (sub, email.as_object_mut(), &value) {
+        match (sub, email.as_object_mut(), value) {
             (Some(sub), Some(parts), value) => {
                 let known = ["value", "type", "primary", "display"];
                 let part = known.iter().find(|known| known.eq_ignore_ascii_case(sub));
                 let part = part.ok_or_else(|| invalid(wrong::PATH, "An email has no such part."))?;
-                set(parts, op, part, value.clone());
+                set(parts, op, part, value.cloned());
             }
             (None, Some(parts), Some(Value::Object(more))) => {
                 parts.extend(more.iter().map(|(part, value)| (part.clone(), value.clone())));

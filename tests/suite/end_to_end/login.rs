@@ -6,7 +6,7 @@ use tests::provider::{CLIENT_ID, CLIENT_SECRET, Oidc, parameter};
 
 const URI: &str = "http://127.0.0.1:7/cb";
 const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
-const SECRET: &str = "tollgate/login/idp";
+pub(super) const SECRET: &str = "tollgate/login/idp";
 
 pub(crate) async fn stack(oidc: &Oidc) -> Stack {
     let stack = configured(&oidc.url, "implied", &[]).await;
@@ -39,7 +39,11 @@ async fn posted(caller: &Caller, path: &str, form: &[(&str, &str)]) -> Answer {
 }
 
 /// A person signs in, as a client and a browser do it.
+<<<<<<< HEAD
 pub(crate) async fn tokens(stack: &Stack, oidc: &Oidc) -> Value {
+=======
+pub(super) async fn tokens(stack: &Stack, oidc: &Oidc) -> Value {
+>>>>>>> 820b971 (Tell of the directory, teams and the first admin in the documents, and follow one from end to end)
     let challenge = gateway::oauth::s256(VERIFIER);
     let wish = query(&[
         ("response_type", "code"),

@@ -27,6 +27,7 @@ mod bad_fields;
 mod bad_forms;
 mod bad_inputs;
 mod credentials;
+mod directory;
 mod faults;
 mod files;
 mod keys;

@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod invocation_log;
 pub mod lambda;
 mod net;
+pub mod pace;
 pub mod ready;
 mod schedules;
 pub mod stack;

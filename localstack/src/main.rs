@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use localstack::gateway::Limits;
 use localstack::stack::{Options, Stack};
-use localstack::{Error, Result, lambda};
+use localstack::{Error, Result, lambda, pace};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -68,6 +68,9 @@ struct Up {
     /// Runs release builds of the functions.
     #[arg(long)]
     release: bool,
+    /// Goes by the clock that this file sets, where authorizers' answers are kept. For tests.
+    #[arg(long, value_name = "PATH", hide = true)]
+    clock: Option<PathBuf>,
     /// The template.
     #[arg(long, value_name = "PATH", hide = true)]
     template: Option<PathBuf>,
@@ -143,6 +146,7 @@ fn options(up: Up) -> Result<Options> {
         ready_file: up.ready_file,
         environments: usize::from(up.environments),
         authorizer_ttl_seconds: up.authorizer_ttl,
+        clock: up.clock.map(pace::clock).unwrap_or_default(),
         schedule_seconds: up.schedule_seconds,
         invocation_log: !up.no_invocation_log,
         login: up.login.map(std::fs::read_to_string).transpose()?,

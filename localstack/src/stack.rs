@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gateway::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,6 +40,8 @@ pub struct Options {
     pub environments: usize,
     /// How long authorizers' answers are kept, in seconds, in place of what the template says.
     pub authorizer_ttl_seconds: Option<u64>,
+    /// What tells how long authorizers' answers have been kept.
+    pub clock: Clock,
     /// The period of all schedules, in seconds, in place of what the template says; 0 switches them off.
     pub schedule_seconds: Option<u64>,
     /// The template's parameter `Login`, in place of its default.
@@ -145,6 +148,7 @@ impl Stack {
             template.api,
             lambda.clone(),
             options.authorizer_ttl_seconds,
+            options.clock.clone(),
             options.limits,
             log,
         );

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-/// Tells the time: the system's, or one that a test sets.
+/// Tells the time: the system's, or one that a test sets, in its own process or in another.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
     /// The machine's clock.
@@ -14,6 +14,8 @@ pub enum Clock {
     System,
     /// A clock that stands still until a test moves it: milliseconds since the Unix epoch.
     Held(Arc<AtomicI64>),
+    /// A clock that is asked each time: how a test sets the time of another process.
+    Asked(fn() -> Timestamp),
 }
 
 impl Clock {
@@ -28,6 +30,7 @@ impl Clock {
             #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
             Self::System => truncated_to_milliseconds(Timestamp::now()),
             Self::Held(millis) => Timestamp::from_millisecond(millis.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX),
+            Self::Asked(told) => truncated_to_milliseconds(told()),
         }
     }
 
@@ -37,7 +40,7 @@ impl Clock {
         self.now().as_second()
     }
 
-    /// Moves a held clock; the system's clock is not for moving, and stays as it is.
+    /// Moves a held clock; any other stays as it is.
     pub fn advance_seconds(&self, seconds: i64) {
         if let Self::Held(millis) = self {
             millis.fetch_add(seconds * 1000, Ordering::SeqCst);

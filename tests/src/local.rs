@@ -22,7 +22,7 @@ pub use guard::{Guard, program, root};
 pub use mock::{LedgerCall, Mock, Request};
 pub use model::{ALIAS, Event, Events, Frames, MODEL, Route, directed, marker, model_event};
 pub use poll::{PATIENCE, eventually};
-pub use table::{make_secret, rotate_signing_key, signing_key, store, table_text};
+pub use table::{make_secret, rotate_signing_key, signing_key, signing_secret, store, table_text};
 
 /// What runs the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ async fn watch(folder: &Path, url: &str, ready: &Ready) -> Guard {
 }
 
 /// The functions, from their folders.
-fn functions() -> Vec<String> {
+pub(crate) fn functions() -> Vec<String> {
     let entries = std::fs::read_dir(root().join("functions")).unwrap();
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use gateway::clock::Clock;
 use localstack::gateway::Limits;
 use localstack::stack::{Options, Stack};
 use localstack::template::{Template, Values};
@@ -104,6 +105,7 @@ async fn warm(binaries: &Path, template: &Path) -> Result<()> {
         ready_file: None,
         environments: 1,
         authorizer_ttl_seconds: None,
+        clock: Clock::System,
         schedule_seconds: Some(0),
         invocation_log: false,
         login: None,

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use gateway::clock::Clock;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
@@ -18,9 +20,10 @@ const METHOD_ARN_LIMIT_BYTES: usize = 1_600;
 
 /// Answers of authorizers by the authorizer and the values of its identity sources, and by nothing else: one answer serves
 /// every method and path that a caller reaches with the same values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cache {
-    answers: Mutex<HashMap<Key, (Instant, Answer)>>,
+    clock: Clock,
+    answers: Mutex<HashMap<Key, (Timestamp, Answer)>>,
 }
 
 type Key = (String, Vec<String>);
@@ -33,19 +36,27 @@ struct Answer {
 }
 
 impl Cache {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            answers: Mutex::default(),
+        }
+    }
+
     fn find(&self, key: &Key) -> Option<Answer> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers
             .get(key)
-            .filter(|(until, _)| *until > Instant::now())
+            .filter(|(until, _)| *until > self.clock.now())
             .map(|(_, answer)| answer.clone())
     }
 
     fn keep(&self, key: Key, answer: Answer, ttl_seconds: u64) {
-        let now = Instant::now();
+        let now = self.clock.now();
+        let until = now + SignedDuration::from_secs(i64::try_from(ttl_seconds).unwrap_or(i64::MAX));
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.retain(|_, (until, _)| *until > now);
-        answers.insert(key, (now + Duration::from_secs(ttl_seconds), answer));
+        answers.insert(key, (until, answer));
     }
 }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gateway::clock::Clock;
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -89,11 +90,13 @@ struct Connection {
 impl Gateway {
     /// The gateway of an API whose functions are behind `lambda`. `authorizer_ttl_seconds` overrides the template's; with a
     /// time but no identity sources in the template, answers are cached by `Authorization`, because AWS caches by sources only.
+    /// How long, `clock` tells.
     #[must_use]
     pub fn new(
         mut api: Api,
         lambda: Lambda,
         authorizer_ttl_seconds: Option<u64>,
+        clock: Clock,
         limits: Limits,
         log: Log,
     ) -> Arc<Self> {
@@ -106,7 +109,7 @@ impl Gateway {
             }
         }
         let routes = Routes::new(&api.routes);
-        let cache = authorizer::Cache::default();
+        let cache = authorizer::Cache::new(clock);
         Arc::new(Self {
             api,
             routes,

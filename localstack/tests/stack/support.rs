@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gateway::clock::Clock;
 use localstack::gateway::Limits;
 use localstack::stack::{Options, Stack};
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -56,6 +57,7 @@ pub(crate) fn options(binaries: &TempDir) -> Options {
         ready_file: None,
         environments: 1,
         authorizer_ttl_seconds: None,
+        clock: Clock::System,
         schedule_seconds: Some(0),
         invocation_log: true,
         login: None,

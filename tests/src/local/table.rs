@@ -62,10 +62,15 @@ pub async fn rotate_signing_key(stack: &Stack, algorithm: KeyAlgorithm) {
     assert!(written.unwrap());
 }
 
+/// The stack's secrets, and the name of the one with its signing keys.
+pub fn signing_secret(stack: &Stack) -> (Secrets, &'static str) {
+    (Secrets::new(secretsmanager(stack)), SIGNING_SECRET)
+}
+
 /// The key that the stack's tokens are signed with.
 pub async fn signing_key(stack: &Stack) -> SigningKey {
-    let secrets = Secrets::new(secretsmanager(stack));
-    let stored = secrets.read(SIGNING_SECRET).await.unwrap();
+    let (secrets, id) = signing_secret(stack);
+    let stored = secrets.read(id).await.unwrap();
     let ring = KeyRing::from_stored(&stored, KeyAlgorithm::EdDsa).unwrap();
     ring.signing(Timestamp::now()).unwrap().key.clone()
 }

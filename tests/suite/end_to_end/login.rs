@@ -6,7 +6,7 @@ use tests::provider::{CLIENT_ID, CLIENT_SECRET, Oidc, parameter};
 
 const URI: &str = "http://127.0.0.1:7/cb";
 const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
-pub(super) const SECRET: &str = "tollgate/login/idp";
+pub(crate) const SECRET: &str = "tollgate/login/idp";
 
 pub(crate) async fn stack(oidc: &Oidc) -> Stack {
     let stack = configured(&oidc.url, "implied", &[]).await;
@@ -16,6 +16,14 @@ pub(crate) async fn stack(oidc: &Oidc) -> Stack {
 
 /// A stack with one client and one provider.
 async fn configured(issuer: &str, consent: &str, more: &[&str]) -> Stack {
+    let file = configuration(issuer, consent);
+    let mut arguments = vec!["--login", file.path().to_str().unwrap(), "--environments", "2"];
+    arguments.extend(more);
+    Stack::start(&arguments).await
+}
+
+/// A file for `--login`, with one client and one provider.
+pub(crate) fn configuration(issuer: &str, consent: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let configured = json!({
         "clients": [{"client_id": "app", "name": "App", "redirect_uris": ["http://127.0.0.1/cb"], "consent": consent}],
@@ -23,9 +31,7 @@ async fn configured(issuer: &str, consent: &str, more: &[&str]) -> Stack {
                        "rules": {"everyone": {"roles": ["user"], "team": "e2e"}}}],
     });
     std::fs::write(file.path(), configured.to_string()).unwrap();
-    let mut arguments = vec!["--login", file.path().to_str().unwrap(), "--environments", "2"];
-    arguments.extend(more);
-    Stack::start(&arguments).await
+    file
 }
 
 fn query(pairs: &[(&str, &str)]) -> String {
@@ -39,11 +45,12 @@ async fn posted(caller: &Caller, path: &str, form: &[(&str, &str)]) -> Answer {
 }
 
 /// A person signs in, as a client and a browser do it.
-<<<<<<< HEAD
 pub(crate) async fn tokens(stack: &Stack, oidc: &Oidc) -> Value {
-=======
-pub(super) async fn tokens(stack: &Stack, oidc: &Oidc) -> Value {
->>>>>>> 820b971 (Tell of the directory, teams and the first admin in the documents, and follow one from end to end)
+    tokens_of(stack, oidc, "ada").await
+}
+
+/// The same of whom the provider knows by this subject.
+pub(crate) async fn tokens_of(stack: &Stack, oidc: &Oidc, subject: &str) -> Value {
     let challenge = gateway::oauth::s256(VERIFIER);
     let wish = query(&[
         ("response_type", "code"),
@@ -58,7 +65,7 @@ pub(super) async fn tokens(stack: &Stack, oidc: &Oidc) -> Value {
     let location = sent.header("location");
     let now = jiff::Timestamp::now().as_second();
     let claims =
-        json!({"sub": "ada", "iat": now, "exp": now + 300, "email": "ada@example.com", "email_verified": true});
+        json!({"sub": subject, "iat": now, "exp": now + 300, "email": "ada@example.com", "email_verified": true});
     let (code, state) = (oidc.code(location, &claims), parameter(location, "state").unwrap());
     let back = query(&[("code", &code), ("state", &state), ("iss", &oidc.url)]);
     let browser = stack.anonymous().with("cookie", &cookie);

@@ -5,4 +5,5 @@ mod desk;
 mod device;
 mod flow;
 mod grants;
+mod presets;
 mod providers;

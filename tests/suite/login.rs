@@ -5,5 +5,6 @@ mod desk;
 mod device;
 mod flow;
 mod grants;
+mod logout;
 mod presets;
 mod providers;

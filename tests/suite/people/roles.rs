@@ -46,6 +46,13 @@ async fn a_role_that_is_taken_away_counts_at_the_next_request_for_tokens_and_key
         "no wider than what was granted"
     );
     assert_eq!(scopes(&desk, &key).await, "models:invoke admin");
+    // So does a list of models.
+    patch(&desk, &path, &json!({"models": ["anthropic.claude-haiku-*"]})).await;
+    for credential in [access, &*key] {
+        let context = desk.authorized(credential).await.unwrap();
+        assert_eq!(context["models"], "anthropic.claude-haiku-*");
+    }
+    patch(&desk, &path, &json!({"models": null})).await;
     assert_eq!(
         desk.refresh(tokens["refresh_token"].as_str().unwrap()).await.status,
         200

@@ -58,7 +58,9 @@ async fn authorize(event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
             "Version": "2012-10-17",
             "Statement": [{ "Action": "execute-api:Invoke", "Effect": effect, "Resource": resource }],
         },
-        "context": { "count": count, "flag": true, "text": "text", "type": event["type"], "path": event["path"] },
+        "context": { "count": count, "flag": true, "text": "text", "type": event["type"], "path": event["path"],
+            "certificate": event["requestContext"]["identity"]["clientCert"].to_string(),
+        },
     }))
 }
 

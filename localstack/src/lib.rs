@@ -5,6 +5,7 @@ pub mod aws;
 pub mod bedrock;
 pub mod bootstrap;
 mod data;
+mod entrances;
 pub mod error;
 pub mod gateway;
 pub mod invocation_log;

@@ -29,7 +29,7 @@ enum Command {
 
 #[derive(Args)]
 struct Up {
-    /// The gateway's port [default: any free one]; with --tls the next port is used too.
+    /// The gateway's port [default: any free one]; with --tls the next port is used too, with --mutual-tls the one after that.
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
     /// Where to write, as JSON, what runs where once everything is ready.
@@ -56,6 +56,10 @@ struct Up {
     /// Serves the gateway over TLS too, under a certificate authority of the data folder's own.
     #[arg(long)]
     tls: bool,
+    /// Serves the gateway over mutual TLS, to clients with a certificate that leads to one of this file's (PEM). The template is told of
+    /// the domain, and switches the plain port off.
+    #[arg(long, value_name = "TRUSTSTORE")]
+    mutual_tls: Option<PathBuf>,
     /// Uses this Bedrock Runtime instead of the mock.
     #[arg(long, value_name = "URL")]
     bedrock: Option<String>,
@@ -124,6 +128,9 @@ fn tell(stack: &Stack, options: &Options, started: Instant) {
     if let (Some(gateway), Some(ca)) = (&ready.gateway_tls, &ready.ca) {
         say(&format!("over TLS     {gateway} (authority: {})", ca.display()));
     }
+    if let (Some(gateway), Some(ca)) = (&ready.gateway_mutual_tls, &ready.ca) {
+        say(&format!("mutual TLS   {gateway} (authority: {})", ca.display()));
+    }
     say(&format!("bedrock      {}", ready.bedrock));
     if let Some(file) = &ready.env_file {
         let command = format!("cargo lambda watch --disable-cors --env-file {}", file.display());
@@ -152,6 +159,7 @@ fn options(up: Up) -> Result<Options> {
         login: up.login.map(std::fs::read_to_string).transpose()?,
         data: up.data,
         tls: up.tls,
+        mutual_tls: up.mutual_tls,
         bedrock: up.bedrock,
         aws_endpoint: up.aws_endpoint,
         lambda: up.lambda,

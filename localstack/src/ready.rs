@@ -16,7 +16,10 @@ pub struct Ready {
     /// The gateway over TLS; with `--tls` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway_tls: Option<String>,
-    /// The file with the certificate authority of `gateway_tls`, in PEM; with `--tls` only.
+    /// The gateway over mutual TLS; with `--mutual-tls` only, and then `gateway` refuses everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_mutual_tls: Option<String>,
+    /// The file with the certificate authority of the gateway over TLS, in PEM; with `--tls` or `--mutual-tls` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// A user's API key.

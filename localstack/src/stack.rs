@@ -1,11 +1,8 @@
 //! Everything together: what the template describes, started, bootstrapped and announced.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use gateway::clock::Clock;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -13,15 +10,14 @@ use crate::aws::{self, Endpoints};
 use crate::bedrock;
 use crate::bootstrap::bootstrap;
 use crate::data::Data;
+use crate::entrances::Entrances;
 use crate::error::{Context, Error, Result};
 use crate::gateway::{Gateway, Limits, Log};
 use crate::invocation_log;
 use crate::lambda::{self, Host, Lambda, Watch};
-use crate::net;
 use crate::ready::Ready;
 use crate::schedules;
 use crate::template::{Template, Values};
-use crate::tls;
 
 /// What `local up` is asked for.
 #[derive(Debug, Clone)]
@@ -32,7 +28,7 @@ pub struct Options {
     pub binaries: PathBuf,
     /// The `local` program, through which functions are started so that they die with it.
     pub launcher: Option<PathBuf>,
-    /// The gateway's port; 0 is any free one. TLS takes the next one, or any free one.
+    /// The gateway's port; 0 is any free one. TLS takes the next one, mutual TLS the one after that, or any free ones.
     pub port: u16,
     /// Where to tell what runs where.
     pub ready_file: Option<PathBuf>,
@@ -52,6 +48,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Whether to serve TLS too.
     pub tls: bool,
+    /// The truststore of a domain with mutual TLS, if there is to be one.
+    pub mutual_tls: Option<PathBuf>,
     /// Bedrock Runtime in place of the mock.
     pub bedrock: Option<String>,
     /// AWS in place of the embedded DynamoDB, S3 and Secrets Manager.
@@ -69,8 +67,6 @@ impl Options {
     }
 }
 
-/// The parameter of the template that a local gateway's own URL takes the place of.
-const ISSUER_PARAMETER: &str = "Issuer";
 /// The parameter that says who may sign in, and how.
 const LOGIN_PARAMETER: &str = "Login";
 /// The table of the ready file, and of the first keys.
@@ -100,10 +96,9 @@ impl Stack {
             // What an earlier stack left there would be taken for this one's.
             let _ = std::fs::remove_file(file);
         }
-        let listener = net::listen(options.port).await?;
-        let gateway = net::url(&listener)?;
+        let entrances = Entrances::open(options).await?;
         let mut values = Values {
-            parameters: BTreeMap::from([(ISSUER_PARAMETER.to_owned(), gateway.clone())]),
+            parameters: entrances.parameters(),
             ..Values::default()
         };
         let login = options.login.clone();
@@ -130,7 +125,7 @@ impl Stack {
             .unwrap_or_default();
         let mut ready = Ready {
             logs: data.logs.clone(),
-            gateway,
+            gateway: entrances.gateway.url.clone(),
             api_key: keys.api_key,
             admin_key: keys.admin_key,
             bedrock,
@@ -152,10 +147,7 @@ impl Stack {
             options.limits,
             log,
         );
-        if options.tls {
-            tasks.push(serve_tls(options, &data.path, &gateway, &mut ready).await?);
-        }
-        tasks.push(tokio::spawn(gateway.serve(listener)));
+        tasks.extend(entrances.serve(options, &data.path, &gateway, &mut ready)?);
         let mut stack = Self {
             ready,
             lambda,
@@ -284,22 +276,4 @@ async fn start_lambda(
     let host = Host::start(&template.functions, &options).await?;
     ready.lambda = host.url().to_owned();
     Ok((Lambda::Hosted(host.clone()), Some(host)))
-}
-
-async fn serve_tls(
-    options: &Options,
-    data: &Path,
-    gateway: &Arc<Gateway>,
-    ready: &mut Ready,
-) -> Result<JoinHandle<()>> {
-    let tls = tls::prepare(&data.join("tls"))?;
-    let port = if options.port == 0 {
-        0
-    } else {
-        options.port.saturating_add(1)
-    };
-    let listener: TcpListener = net::listen(port).await?;
-    ready.gateway_tls = Some(net::url(&listener)?.replacen("http://", "https://", 1));
-    ready.ca = Some(tls.ca);
-    Ok(tokio::spawn(Arc::clone(gateway).serve_tls(listener, tls.acceptor)))
 }

@@ -1,5 +1,6 @@
 //! A certificate authority of the data folder's own, and the gateway's certificate under it. Some clients send credentials
-//! over HTTPS only (boto3 its bearer token); they are told to trust the authority's file.
+//! over HTTPS only (boto3 its bearer token); they are told to trust the authority's file. With a truststore clients have to show a
+//! certificate too, as on a domain of API Gateway's with mutual TLS.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,8 +11,12 @@ use std::sync::Arc;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use crate::error::{Context, Result};
@@ -31,11 +36,12 @@ impl std::fmt::Debug for Tls {
 }
 
 /// Makes a certificate for `localhost`, under the folder's authority, which is made where there is none yet. The authority
-/// outlives restarts, so that what trusts it once trusts it still.
+/// outlives restarts, so that what trusts it once trusts it still. `truststore` is a file of the certificates (PEM) of which one must
+/// stand behind a client's: without one, clients need none.
 ///
 /// # Errors
-/// If the folder cannot be used, or holds an authority that cannot be read.
-pub fn prepare(folder: &Path) -> Result<Tls> {
+/// If the folder cannot be used, or holds an authority that cannot be read, or the truststore holds nothing that can be trusted.
+pub fn prepare(folder: &Path, truststore: Option<&Path>) -> Result<Tls> {
     fs::create_dir_all(folder).doing(format!("making {}", folder.display()))?;
     let ca = folder.join("ca.pem");
     let issuer = authority(&ca, &folder.join("ca.key"))?;
@@ -49,10 +55,9 @@ pub fn prepare(folder: &Path) -> Result<Tls> {
     let certificate = params
         .signed_by(&key, &issuer)
         .doing("signing the gateway's certificate")?;
-    let acceptor = acceptor(
-        certificate.der().clone(),
-        PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-    )?;
+    let clients = truststore.map(verifier).transpose()?;
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    let acceptor = acceptor(certificate.der().clone(), key, clients)?;
     Ok(Tls { acceptor, ca })
 }
 
@@ -86,12 +91,42 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-fn acceptor(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<TlsAcceptor> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = versions
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
+/// Chain, dates, and the proof that the client has the key. API Gateway looks no more than this after revocation.
+fn verifier(truststore: &Path) -> Result<Arc<dyn ClientCertVerifier>> {
+    let doing = || format!("reading {}", truststore.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(truststore).doing(doing())? {
+        roots.add(certificate.doing(doing())?).doing(doing())?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+    let verifier = verifier.build().doing(doing())?;
+    Ok(verifier)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn acceptor(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<TlsAcceptor> {
+    let versions = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = versions.doing("setting up TLS")?;
+    let asks_clients = clients.is_some();
+    let builder = match clients {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder
+        .with_single_cert(vec![certificate], key)
         .doing("setting up TLS")?;
+    if asks_clients {
+        // Each connection shows its certificate anew.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

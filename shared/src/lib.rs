@@ -2,7 +2,7 @@
 //!
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`role`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`], [`bound`], [`rollup`].
-//! 2. **Protocols**, pure: [`jwt`], [`oauth`], [`scim`], [`wire`].
+//! 2. **Protocols**, pure: [`certificate`], [`jwt`], [`oauth`], [`scim`], [`wire`].
 //! 3. **Outside**: [`config`], [`login`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
 //!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`],
 //!    [`tls`] and [`token_client`] (towards services of our own choosing).
@@ -25,6 +25,7 @@ pub mod scope;
 pub mod secret;
 pub mod usage;
 
+pub mod certificate;
 pub mod jwt;
 pub mod oauth;
 pub mod scim;

@@ -79,7 +79,7 @@ READS_BY_DAY = {"admin"}
 EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_TABLE"}
 TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
 ENVIRONMENT = {
-    "token": EVERY_FUNCTION | TOKENS | {"TOLLGATE_LOGIN"},
+    "token": EVERY_FUNCTION | TOKENS | {"TOLLGATE_LOGIN", "TOLLGATE_MUTUAL_TLS_URL"},
     "authorizer": EVERY_FUNCTION | TOKENS | {"TOLLGATE_TRUSTED_ISSUERS"},
     "invoke": EVERY_FUNCTION | {"TOLLGATE_USAGE_RETENTION_DAYS"},
     "stream": EVERY_FUNCTION | {"TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"},
@@ -93,7 +93,9 @@ ENVIRONMENT = {
 }
 # None of these costs anything while nobody calls, but for the secret (by the month) and what is stored.
 BILLED_BY_USE = {
+    "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::DomainName",
     "AWS::ApiGateway::RestApi",
     "AWS::ApiGateway::Stage",
     "AWS::DynamoDB::Table",
@@ -145,6 +147,70 @@ class Routes(unittest.TestCase):
     def test_request_bodies_of_every_type_stay_bytes(self):
         (api,) = resources("AWS::ApiGateway::RestApi").values()
         self.assertEqual(api["Body"]["x-amazon-apigateway-binary-media-types"], ["*/*"])
+
+
+class Domains(unittest.TestCase):
+    DOMAINS = {"Domain": "HasDomain", "MutualTlsDomain": "HasMutualTls"}
+
+    def resource(self, name):
+        return transformed()["Resources"][name]
+
+    def test_each_is_there_only_where_it_is_named_and_serves_the_one_stage(self):
+        for name, condition in self.DOMAINS.items():
+            domain, mapping = self.resource(name), self.resource(f"{name}Mapping")
+            self.assertEqual((domain["Condition"], mapping["Condition"]), (condition, condition))
+            (stage,) = resources("AWS::ApiGateway::Stage")
+            expected = {"DomainName": {"Ref": name}, "RestApiId": {"Ref": "Gateway"}, "Stage": {"Ref": stage}}
+            self.assertEqual(mapping["Properties"], expected)
+            self.assertEqual(domain["Properties"]["DomainName"], {"Ref": f"{name}Name"})
+            self.assertEqual(transformed()["Outputs"][f"{name}Target"]["Condition"], condition)
+        self.assertEqual(set(resources("AWS::ApiGateway::DomainName")), set(self.DOMAINS))
+
+    # API Gateway has mutual TLS on regional domains with TLS 1.2 alone.
+    def test_each_is_regional_and_speaks_no_tls_before_1_2(self):
+        for name in self.DOMAINS:
+            properties = self.resource(name)["Properties"]
+            self.assertEqual(properties["EndpointConfiguration"], {"Types": ["REGIONAL"]})
+            self.assertEqual(properties["SecurityPolicy"], "TLS_1_2")
+
+    def test_the_second_alone_asks_for_certificates_by_the_truststore(self):
+        self.assertNotIn("MutualTlsAuthentication", self.resource("Domain")["Properties"])
+        mutual = self.resource("MutualTlsDomain")["Properties"]["MutualTlsAuthentication"]
+        version = {"Fn::If": ["HasTruststoreVersion", {"Ref": "TruststoreVersion"}, {"Ref": "AWS::NoValue"}]}
+        self.assertEqual(mutual, {"TruststoreUri": {"Ref": "TruststoreUri"}, "TruststoreVersion": version})
+
+    def test_the_default_endpoint_is_off_exactly_where_mutual_tls_is_on(self):
+        (api,) = resources("AWS::ApiGateway::RestApi").values()
+        (server,) = api["Body"]["servers"]
+        expected = {"disableExecuteApiEndpoint": {"Fn::If": ["HasMutualTls", True, False]}}
+        self.assertEqual(server, {"x-amazon-apigateway-endpoint-configuration": expected})
+        # Otherwise the change of a parameter would change the API and never reach its stage.
+        self.assertIs(source()["Resources"]["Gateway"]["Properties"]["AlwaysDeploy"], True)
+
+    def test_the_token_function_alone_is_told_of_mutual_tls(self):
+        url = {"Fn::If": ["HasMutualTls", {"Fn::Sub": "https://${MutualTlsDomainName}"}, ""]}
+        for name, function in functions_by_binary().items():
+            found = function["Environment"]["Variables"].get("TOLLGATE_MUTUAL_TLS_URL")
+            self.assertEqual(found, url if name == "token" else None)
+
+    def test_what_names_a_domain_a_certificate_or_a_truststore_is_one(self):
+        good = {
+            "MutualTlsDomainName": ["mtls.gateway.example"],
+            "MutualTlsCertificateArn": ["arn:aws:acm:us-east-1:123456789012:certificate/1a2b-3c"],
+            "TruststoreUri": ["s3://bucket/trust/store.pem"],
+        }
+        bad = {
+            "MutualTlsDomainName": ["gateway", "*.gateway.example", "https://gateway.example", "gateway.example/x", "a..example"],
+            "MutualTlsCertificateArn": ["arn:aws:iam::1:server-certificate/x"],
+            "TruststoreUri": ["bucket/store.pem", "https://bucket/store.pem", "s3://bucket"],
+        }
+        parameters = source()["Parameters"]
+        for name, values in good.items():
+            for value in values:
+                self.assertRegex(value, parameters[name]["AllowedPattern"])
+        for name, values in bad.items():
+            for value in values:
+                self.assertNotRegex(value, parameters[name]["AllowedPattern"])
 
 
 class Schedules(unittest.TestCase):
@@ -335,6 +401,9 @@ class Roles(unittest.TestCase):
             "HasAlertBus": "AlertBusArn",
             "HasAlertTopic": "AlertTopicArn",
             "HasAlertWebhook": "AlertWebhookUrl",
+            "HasDomain": "DomainName",
+            "HasMutualTls": "MutualTlsDomainName",
+            "HasTruststoreVersion": "TruststoreVersion",
         }
         conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}
         self.assertEqual(transformed()["Conditions"], conditions)

@@ -111,6 +111,7 @@ async fn warm(binaries: &Path, template: &Path) -> Result<()> {
         login: None,
         data: None,
         tls: false,
+        mutual_tls: None,
         bedrock: None,
         aws_endpoint: None,
         lambda: None,

@@ -1,6 +1,7 @@
 //! One request on its way through the gateway.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::request::Parts;
@@ -31,6 +32,8 @@ pub(super) struct Call {
     pub(super) source_ip: String,
     pub(super) port: u16,
     pub(super) tls: bool,
+    /// What the handshake has shown of the client.
+    pub(super) certificate: Option<Arc<Value>>,
     pub(super) host: String,
     pub(super) stage: String,
     /// The path of the matched resource; empty before there is one.
@@ -58,6 +61,7 @@ impl Call {
             source_ip: connection.peer.ip().to_string(),
             port: connection.port,
             tls: connection.tls,
+            certificate: connection.certificate,
             host,
             stage: stage.to_owned(),
             resource: String::new(),

@@ -151,7 +151,7 @@ fn singles_and_multiples(pairs: impl IntoIterator<Item = (String, String)>) -> (
 
 fn request_context(call: &Call) -> Value {
     let domain = call.domain_name();
-    json!({
+    let mut context = json!({
         "accountId": ACCOUNT_ID,
         "apiId": API_ID,
         "deploymentId": "local0",
@@ -181,5 +181,9 @@ fn request_context(call: &Call) -> Value {
         "resourceId": "local0",
         "resourcePath": call.resource,
         "stage": call.stage,
-    })
+    });
+    if let Some(certificate) = &call.certificate {
+        context["identity"]["clientCert"] = Value::clone(certificate);
+    }
+    context
 }

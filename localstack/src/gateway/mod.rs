@@ -3,6 +3,7 @@
 
 mod authorizer;
 mod call;
+mod client_certificate;
 mod event;
 mod headers;
 mod integration;
@@ -23,6 +24,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -80,11 +82,27 @@ pub struct Gateway {
 }
 
 /// How a client reached the gateway.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Connection {
     peer: SocketAddr,
     port: u16,
     tls: bool,
+    /// Whether it came to the endpoint that every API has, and not to a domain of the deployment's own.
+    is_default_endpoint: bool,
+    /// What the events tell of the client's certificate, if the handshake had one.
+    certificate: Option<Arc<Value>>,
+}
+
+impl Connection {
+    fn new(peer: SocketAddr, port: u16) -> Self {
+        Self {
+            peer,
+            port,
+            tls: false,
+            is_default_endpoint: true,
+            certificate: None,
+        }
+    }
 }
 
 impl Gateway {
@@ -120,27 +138,38 @@ impl Gateway {
         })
     }
 
-    /// Serves plain connections for as long as the program runs.
+    /// Serves plain connections for as long as the program runs: the default endpoint.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         let port = listener.local_addr().map_or(0, |address| address.port());
         loop {
             let (stream, peer) = net::accept(&listener).await;
-            let connection = Connection { peer, port, tls: false };
-            tokio::spawn(Arc::clone(&self).serve_connection(stream, connection));
+            tokio::spawn(Arc::clone(&self).serve_connection(stream, Connection::new(peer, port)));
         }
     }
 
-    /// Serves TLS connections for as long as the program runs.
+    /// Serves TLS connections for as long as the program runs: a domain of the deployment's own. Where `acceptor` asks for clients'
+    /// certificates, the events tell of them; without the right one there is no connection.
     pub async fn serve_tls(self: Arc<Self>, listener: TcpListener, acceptor: TlsAcceptor) {
         let port = listener.local_addr().map_or(0, |address| address.port());
         loop {
             let (stream, peer) = net::accept(&listener).await;
-            let connection = Connection { peer, port, tls: true };
             let (gateway, acceptor) = (Arc::clone(&self), acceptor.clone());
             tokio::spawn(async move {
-                if let Ok(stream) = acceptor.accept(stream).await {
-                    gateway.serve_connection(stream, connection).await;
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                let certificate = shown.map(|certificate| client_certificate::told(certificate));
+                if certificate == Some(None) {
+                    return;
                 }
+                let connection = Connection {
+                    tls: true,
+                    is_default_endpoint: false,
+                    certificate: certificate.flatten().map(Arc::new),
+                    ..Connection::new(peer, port)
+                };
+                gateway.serve_connection(stream, connection).await;
             });
         }
     }
@@ -151,7 +180,7 @@ impl Gateway {
     {
         net::serve(io, move |request| {
             // In a task of its own: a client that leaves drops its connection's handlers, but not what it has set in motion.
-            let answer = tokio::spawn(Arc::clone(&self).answer(request, connection));
+            let answer = tokio::spawn(Arc::clone(&self).answer(request, connection.clone()));
             async move { answer.await.unwrap_or_else(|_| failed()) }
         })
         .await;
@@ -159,7 +188,11 @@ impl Gateway {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>, connection: Connection) -> Reply {
         let (head, body) = request.into_parts();
+        let is_off = connection.is_default_endpoint && self.api.default_endpoint_is_off;
         let mut call = Call::new(&head, connection, &self.api.stage);
+        if is_off {
+            return switched_off(&call);
+        }
         if call.head_bytes() > self.limits.head_bytes {
             return head_too_large(&call, self.limits.head_bytes);
         }
@@ -208,6 +241,14 @@ impl Gateway {
 fn head_too_large(call: &Call, limit_bytes: usize) -> Reply {
     let mut reply = Response::new(full(format!("HTTP header is larger than {limit_bytes} bytes.")));
     *reply.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    call.mark(reply.headers_mut());
+    reply
+}
+
+/// What a default endpoint says that `DisableExecuteApiEndpoint` has switched off. No gateway response shapes this either.
+fn switched_off(call: &Call) -> Reply {
+    let mut reply = Response::new(full("{\"message\":\"Forbidden\"}"));
+    *reply.status_mut() = StatusCode::FORBIDDEN;
     call.mark(reply.headers_mut());
     reply
 }

@@ -7,11 +7,7 @@ use crate::template::{GatewayResponse, Route};
 
 fn call(request: http::request::Builder) -> Call {
     let (head, ()) = request.body(()).unwrap().into_parts();
-    let connection = Connection {
-        peer: "127.0.0.1:4000".parse().unwrap(),
-        port: 8787,
-        tls: false,
-    };
+    let connection = Connection::new("127.0.0.1:4000".parse().unwrap(), 8787);
     Call::new(&head, connection, "live")
 }
 

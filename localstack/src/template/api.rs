@@ -21,6 +21,8 @@ pub struct Api {
     pub binary_media_types: Vec<String>,
     /// Answers that the gateway makes itself, by response type.
     pub responses: BTreeMap<String, GatewayResponse>,
+    /// Whether the endpoint that every API has answers nobody, since there is a domain to come by.
+    pub default_endpoint_is_off: bool,
 }
 
 /// A method of a resource and the function behind it.
@@ -88,6 +90,7 @@ pub(super) fn read(scope: &Scope<'_>, functions: &[Declared]) -> Result<Api, Err
         routes: routes(functions, &authorizers)?,
         binary_media_types: binary_media_types(setting("BinaryMediaTypes")?)?,
         responses: gateway_responses::read(setting("GatewayResponses")?)?,
+        default_endpoint_is_off: setting("DisableExecuteApiEndpoint")?.map_or(Ok(false), |node| node.boolean())?,
     })
 }
 

@@ -29,6 +29,7 @@ async fn an_allowed_caller_reaches_the_function_with_its_context_as_text() {
     assert!(latency.is_u64());
     let expected = json!({
         "principalId": "someone", "count": "1", "flag": "true", "text": "text", "type": "REQUEST", "path": "/closed",
+        "certificate": "null",
     });
     assert_eq!(principal, expected);
 }

@@ -6,6 +6,7 @@
 mod authorizer;
 mod buffered;
 mod hosting;
+mod mutual_tls;
 mod program;
 mod schedules;
 mod streamed;

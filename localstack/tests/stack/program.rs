@@ -136,7 +136,7 @@ async fn tls_is_served_under_an_authority_that_outlives_restarts() {
     assert!(reqwest::get(&url).await.is_err(), "anybody trusts it");
     let data = local.folder.path().join("data");
     local.child.kill().await.unwrap();
-    let again = localstack::tls::prepare(&data.join("tls")).unwrap();
+    let again = localstack::tls::prepare(&data.join("tls"), None).unwrap();
     assert_eq!(std::fs::read(again.ca).unwrap(), authority);
 }
 

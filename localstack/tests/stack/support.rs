@@ -63,6 +63,7 @@ pub(crate) fn options(binaries: &TempDir) -> Options {
         login: None,
         data: None,
         tls: false,
+        mutual_tls: None,
         bedrock: Some("http://127.0.0.1:9".to_owned()),
         aws_endpoint: None,
         lambda: None,

@@ -36,6 +36,7 @@ mod lags;
 pub(crate) mod login;
 mod metering;
 mod models;
+mod mutual_tls;
 mod restart;
 mod rotation;
 mod secrecy;

@@ -20,6 +20,7 @@ mod passing_through;
 mod prices;
 mod revocation;
 mod signing_keys;
+mod storage;
 mod store;
 mod streaming;
 mod summary_api;

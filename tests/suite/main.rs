@@ -22,6 +22,7 @@ mod people;
 mod prices;
 mod revocation;
 mod signing_keys;
+mod storage;
 mod store;
 mod streaming;
 mod summary_api;

@@ -33,10 +33,9 @@ impl State {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
-        let bucket = variables.required("TOLLGATE_BUCKET", "the name of the S3 bucket")?;
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
-            objects: Objects::new(aws.s3(), bucket),
+            objects: Objects::read_from(aws, variables, &clock)?,
             clock,
         })
     }

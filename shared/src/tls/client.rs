@@ -7,7 +7,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 use tower::util::MapFutureLayer;
 
-use super::failure::{TlsFailure, failure};
+use super::failure::{TlsFailure, failure, is_not_taken};
 use super::handshake;
 use super::live::{Current, Tls};
 
@@ -58,11 +58,13 @@ impl PeerClient {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The failure of TLS that an error of a request is, if it is one. It is counted if the handshake was counted as a success.
+    /// The failure of TLS that an error of a request is, if it is one. One that came after the handshake is counted here.
     pub fn failure(&self, error: &reqwest::Error) -> Option<TlsFailure> {
-        let failure = failure(error);
-        if let (Some(tls), Some(_), false) = (&self.tls, failure, error.is_connect()) {
-            handshake::refused_late(tls.peer());
+        let late = self.tls.as_ref().filter(|_| !error.is_connect());
+        let hung_up = || (late.is_some() && is_not_taken(error)).then_some(TlsFailure::HungUp);
+        let failure = failure(error).or_else(hung_up);
+        if let (Some(tls), Some(failure)) = (late, failure) {
+            handshake::failed_late(tls.peer(), failure);
         }
         failure
     }

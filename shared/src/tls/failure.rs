@@ -18,6 +18,9 @@ pub enum TlsFailure {
     NothingInCommon,
     /// The peer refused us: our certificate lacks, or is not one that it trusts.
     RefusedByPeer,
+    /// The peer hung up after the handshake, before it took a request. With TLS 1.3 that is how a peer ends that refuses us, if what
+    /// it says of it comes too late to be heard.
+    HungUp,
     /// The handshake broke off, or went wrong in another way.
     Broken,
 }
@@ -31,6 +34,7 @@ impl TlsFailure {
             Self::WrongName => "wrong_name",
             Self::NothingInCommon => "nothing_in_common",
             Self::RefusedByPeer => "refused_by_peer",
+            Self::HungUp => "hung_up",
             Self::Broken => "broken",
         }
     }
@@ -43,6 +47,7 @@ impl TlsFailure {
             Self::WrongName => "its certificate is for another name",
             Self::NothingInCommon => "there is no version of TLS or no cipher suite that both know",
             Self::RefusedByPeer => "it does not accept our certificate, or wants one",
+            Self::HungUp => "it hung up after the handshake, as one does that does not accept our certificate",
             Self::Broken => "the handshake broke off",
         }
     }
@@ -53,6 +58,12 @@ impl TlsFailure {
 pub fn failure(error: &(dyn StdError + 'static)) -> Option<TlsFailure> {
     let said = causes(error).find_map(|it| it.downcast_ref::<Error>()).map(of_rustls);
     said.or_else(|| is_io(error, &[io::ErrorKind::InvalidData]).then_some(TlsFailure::RefusedByPeer))
+}
+
+/// Whether a request was not taken any more, because its connection had ended.
+pub(super) fn is_not_taken(error: &(dyn StdError + 'static)) -> bool {
+    let mut errors = causes(error).filter_map(|it| it.downcast_ref::<hyper::Error>());
+    errors.any(|it| it.is_canceled() || it.is_closed())
 }
 
 /// Whether an error of input or output of these kinds is at the bottom of an error.

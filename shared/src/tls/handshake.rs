@@ -29,8 +29,8 @@ pub(super) async fn metered<T>(
 }
 
 /// Counts a peer that took the handshake of TLS 1.3 to its end and refused us only then (RFC 8446, section 4.4.2.4).
-pub(super) fn refused_late(peer: &'static str) {
-    count(peer, TlsFailure::RefusedByPeer.label());
+pub(super) fn failed_late(peer: &'static str, failure: TlsFailure) {
+    count(peer, failure.label());
 }
 
 fn count(peer: &'static str, result: &'static str) {

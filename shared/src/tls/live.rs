@@ -1,6 +1,6 @@
 //! TLS as the files say now.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rustls::ClientConfig;
@@ -26,6 +26,8 @@ struct Held {
     /// What the files held when they were last looked at, used or not.
     seen: Option<Contents>,
     checked_at: Timestamp,
+    /// What was last told of the certificates, so that it is told once a day and not at every look.
+    told: Vec<CertificateHealth>,
 }
 
 /// What is spoken by, and how often that has changed.
@@ -51,11 +53,12 @@ impl Tls {
                 current,
                 seen: Some(contents),
                 checked_at: clock.now(),
+                told: Vec::new(),
             }),
             options,
             clock,
         };
-        tls.gauge(&tls.health());
+        tls.tell(&mut tls.held());
         Ok(tls)
     }
 
@@ -71,32 +74,25 @@ impl Tls {
 
     /// How the certificates in use are: our own, and those of the authorities that we trust by name.
     pub fn health(&self) -> Vec<CertificateHealth> {
-        let now = self.clock.now();
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |certificate, ends_at: Option<i64>| ends_at.map(|it| CertificateHealth::of(certificate, it, now));
-        [
-            of("client", held.current.client_ends_at),
-            of("ca", held.current.ca_ends_at),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        self.held().current.health(self.clock.now())
     }
 
     /// What counts now. A clock that was set back makes nothing fresh.
     pub(super) fn current(&self) -> Current {
         let now = self.clock.now();
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held();
         let fresh = (0..CHECK_SECONDS).contains(&(now.as_second() - held.checked_at.as_second()));
         if fresh {
             return held.current.clone();
         }
         held.checked_at = now;
         self.look(&mut held);
-        let current = held.current.clone();
-        drop(held);
-        self.gauge(&self.health());
-        current
+        self.tell(&mut held);
+        held.current.clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the files. What they hold is tried once, so a fault is told once and not every half minute.
@@ -136,21 +132,19 @@ impl Tls {
         tracing::warn!(peer = self.peer, %error, "changed certificates cannot be used; the old ones count on");
     }
 
-    fn gauge(&self, health: &[CertificateHealth]) {
-        for it in health {
+    /// Sets the metric, and warns of a certificate that needs somebody.
+    fn tell(&self, held: &mut Held) {
+        let health = held.current.health(self.clock.now());
+        for it in &health {
             #[expect(clippy::cast_precision_loss, reason = "days are few")]
             let days = it.days_to_expiry as f64;
-            metrics::gauge!("tls_certificate_days_to_expiry", "peer" => self.peer, "certificate" => it.certificate)
-                .set(days);
-            if it.status != "healthy" {
-                tracing::warn!(
-                    peer = self.peer,
-                    certificate = it.certificate,
-                    days = it.days_to_expiry,
-                    "a certificate is about to end, or has ended"
-                );
+            let (peer, certificate) = (self.peer, it.certificate);
+            metrics::gauge!("tls_certificate_days_to_expiry", "peer" => peer, "certificate" => certificate).set(days);
+            if it.status != "healthy" && !held.told.contains(it) {
+                tracing::warn!(peer, certificate, days, "a certificate is about to end, or has ended");
             }
         }
+        held.told = health;
     }
 }
 
@@ -162,5 +156,15 @@ impl Current {
             client_ends_at: first_end(&contents.chain(options)?),
             ca_ends_at: first_end(&contents.authorities(options)?),
         })
+    }
+
+    fn health(&self, now: Timestamp) -> Vec<CertificateHealth> {
+        let ends = [("client", self.client_ends_at), ("ca", self.ca_ends_at)];
+        let known = ends
+            .into_iter()
+            .filter_map(|(certificate, ends_at)| Some((certificate, ends_at?)));
+        known
+            .map(|(certificate, ends_at)| CertificateHealth::of(certificate, ends_at, now))
+            .collect()
     }
 }

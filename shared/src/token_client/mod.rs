@@ -153,7 +153,9 @@ impl Inner {
             return Err(TokenError::Closed);
         }
         held.flight = None;
-        held.token = outcome.as_ref().ok().cloned();
+        if let Ok(token) = &outcome {
+            held.token = Some(token.clone());
+        }
         outcome
     }
 }

@@ -12,7 +12,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{CipherSuite, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -169,8 +169,11 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, router: Router) {
         };
         return serve(stream, router, connection).await;
     };
-    match tls.accept(stream).await {
-        Err(error) => locked(&shared.refused).push(error.to_string()),
+    match tls.accept(stream).into_fallible().await {
+        Err((error, stream)) => {
+            locked(&shared.refused).push(error.to_string());
+            hang_up(stream).await;
+        }
         Ok(stream) => {
             let session = stream.get_ref().1;
             let suite = session.negotiated_cipher_suite().map(|it| format!("{:?}", it.suite()));
@@ -190,6 +193,12 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, router: Router) {
             serve(stream, router, connection).await;
         }
     }
+}
+
+/// Ends a connection so that what was said last is heard: closed with bytes unread it would be reset, and the alert lost.
+async fn hang_up(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
 }
 
 async fn serve<I>(io: I, router: Router, connection: Connection)

@@ -115,16 +115,17 @@ async fn a_peer_that_wants_a_certificate_refuses_none_and_one_of_another_authori
             for options in [&none, &other] {
                 let client = scene.client(options.clone());
                 let outcome = ask(&client, &server.url()).await;
-                assert_eq!(
-                    outcome,
-                    Err(TlsFailure::RefusedByPeer),
-                    "{versions:?} {protocols:?} {options:?}"
-                );
+                assert!(outcome.is_err_and(is_refusal), "{versions:?} {protocols:?} {options:?}");
             }
             assert_eq!(server.refused().len(), 2, "{:?}", server.refused());
         }
     }
     assert!(scene.seen.lock().unwrap().is_empty());
+}
+
+/// After a handshake of TLS 1.3 the peer's words may come too late.
+fn is_refusal(failure: TlsFailure) -> bool {
+    matches!(failure, TlsFailure::RefusedByPeer | TlsFailure::HungUp)
 }
 
 /// B-08
@@ -195,7 +196,7 @@ async fn handshakes_are_counted_by_their_result_and_successes_are_timed() {
         ..scene.options()
     };
     ask(&scene.client(none), &server.url()).await.unwrap_err();
-    assert_eq!(count("refused_by_peer"), 1.0);
+    assert_eq!(count("refused_by_peer") + count("hung_up"), 1.0);
     assert_eq!(
         recorded.values("tls_handshake_duration_seconds{peer=peer}").len() as f64,
         count("success")

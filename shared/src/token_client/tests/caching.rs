@@ -59,6 +59,21 @@ async fn a_token_that_lives_300_seconds_or_less_is_used_once() {
     assert_eq!(desk.client().token().await.unwrap().expires_at(), i64::MAX);
 }
 
+/// B-05, B-06
+#[tokio::test]
+async fn an_old_token_is_not_given_out_because_there_is_no_new_one() {
+    let desk = Desk::open().await;
+    let client = desk.client();
+    client.token().await.unwrap();
+    desk.clock.advance_seconds(1500);
+    desk.answers(500, "");
+    for _ in 0..2 {
+        client.token().await.unwrap_err();
+        assert_eq!(client.state(), State::Expiring);
+    }
+    assert_eq!(desk.asked(), 3);
+}
+
 #[tokio::test]
 async fn a_token_that_was_refused_is_forgotten_and_no_newer_one() {
     let desk = Desk::open().await;

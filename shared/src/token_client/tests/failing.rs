@@ -191,6 +191,7 @@ fn every_error_has_words_of_its_own() {
         TokenError::Tls(TlsFailure::WrongName),
         TokenError::Tls(TlsFailure::NothingInCommon),
         TokenError::Tls(TlsFailure::RefusedByPeer),
+        TokenError::Tls(TlsFailure::HungUp),
         TokenError::Tls(TlsFailure::Broken),
         TokenError::Unreachable,
         TokenError::MissingToken,

@@ -109,7 +109,12 @@ async fn a_token_is_fetched_over_mutual_tls_and_http_2_by_one_pool() {
         ..with
     };
     let refused = made(without).token().await;
-    assert_eq!(refused, Err(TokenError::Tls(tls::TlsFailure::RefusedByPeer)));
+    // After a handshake of TLS 1.3 the peer's words may come too late.
+    use tls::TlsFailure::{HungUp, RefusedByPeer};
+    assert!(
+        matches!(refused, Err(TokenError::Tls(RefusedByPeer | HungUp))),
+        "{refused:?}"
+    );
     assert_eq!(desk.asked(), 2);
 }
 

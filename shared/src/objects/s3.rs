@@ -1,0 +1,132 @@
+//! Objects in a bucket of S3.
+
+use std::error::Error as StdError;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::body::Sized;
+use super::checked::{self, Checked, Sha256};
+use super::range::{ByteRange, content_range};
+use super::{Chunks, Object, ObjectInfo, Opened, Stored};
+use crate::error::Error;
+
+/// A bucket and its client.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    client: Client,
+    bucket: String,
+}
+
+impl Bucket {
+    pub(super) fn new(client: Client, bucket: String) -> Self {
+        Self { client, bucket }
+    }
+
+    /// Bytes that are all here can be sent again by the SDK.
+    pub(super) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Error> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key);
+        let put = put.checksum_sha256(Sha256::of(&bytes).base64());
+        put.body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map(drop)
+            .map_err(Error::unavailable)
+    }
+
+    /// S3 computes the checksum too, and refuses bytes of another one. An object of a broken upload is none.
+    pub(super) async fn store(&self, key: &str, upload: Checked) -> Result<Stored, Error> {
+        let verdict = upload.verdict();
+        let length = i64::try_from(upload.size).map_err(|_| Error::invalid("The file is too large."))?;
+        let put = self.client.put_object().bucket(&self.bucket).key(key);
+        let put = match upload.sha256 {
+            Some(sha256) => put.checksum_sha256(sha256.base64()),
+            None => put.checksum_algorithm(ChecksumAlgorithm::Sha256),
+        };
+        let body = SdkBody::from_body_1_x(Sized::new(upload.chunks, upload.size));
+        let put = put.content_length(length).body(ByteStream::new(body));
+        // However long the bytes take: a transfer that stands still is given up by the SDK's protection against stalled streams.
+        let patient = aws_sdk_s3::config::Builder::new().timeout_config(without_end());
+        let answer = put.customize().config_override(patient).send().await;
+        let told = answer
+            .map(|answer| answer.checksum_sha256().and_then(Sha256::from_base64))
+            .map_err(Error::unavailable);
+        checked::concluded(told, &verdict)
+    }
+
+    pub(super) async fn open(&self, key: &str, range: Option<ByteRange>) -> Result<Opened, Error> {
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
+        let get = get.set_range(range.map(|range| range.to_string()));
+        match get.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(answer) => found(answer).map(Opened::Found),
+            Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+                Some("NoSuchKey") => Ok(Opened::Missing),
+                Some("InvalidRange") => Ok(Opened::Unsatisfiable { size: None }),
+                _ => Err(Error::unavailable(error)),
+            },
+        }
+    }
+
+    pub(super) async fn info(&self, key: &str) -> Result<Option<ObjectInfo>, Error> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key);
+        match head.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(answer) => Ok(Some(ObjectInfo {
+                size: length(answer.content_length())?,
+                sha256: answer.checksum_sha256().and_then(Sha256::from_base64),
+            })),
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => Ok(None),
+            Err(error) => Err(Error::unavailable(error)),
+        }
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
+        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
+        delete.send().await.map(drop).map_err(Error::unavailable)
+    }
+}
+
+fn without_end() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .disable_operation_timeout()
+        .disable_operation_attempt_timeout()
+        .build()
+}
+
+fn found(answer: GetObjectOutput) -> Result<Object, Error> {
+    let length = length(answer.content_length())?;
+    let (offset, size) = match answer.content_range() {
+        None => (0, length),
+        Some(text) => content_range(text).ok_or_else(|| Error::unavailable("S3 tells a range that is none"))?,
+    };
+    let sha256 = answer.checksum_sha256().and_then(Sha256::from_base64);
+    // The checksum is of the whole, which a part cannot be told by.
+    let sha256 = sha256.filter(|_| length == size);
+    Ok(Object {
+        size,
+        offset,
+        length,
+        chunks: checked::download(chunks(answer.body), length, sha256),
+    })
+}
+
+fn length(told: Option<i64>) -> Result<u64, Error> {
+    told.and_then(|length| u64::try_from(length).ok())
+        .ok_or_else(|| Error::unavailable("S3 tells no length"))
+}
+
+fn chunks(body: ByteStream) -> Chunks {
+    let next = |mut body: ByteStream| async move {
+        let chunk = body.next().await?;
+        let chunk = chunk.map_err(|error| Error::unavailable(Box::<dyn StdError + Send + Sync>::from(error)));
+        Some((chunk, body))
+    };
+    stream::unfold(body, next).boxed()
+}

@@ -1,8 +1,9 @@
 // A person's browser, headless, by playwright-core: signs in, decides, connects devices, and looks at what the pages are like.
 //
-//     node browser.js MODULES CHROMIUM GATEWAY CLIENT_ID [FOLDER]
+//     node browser.js MODULES CHROMIUM GATEWAY CLIENT_ID PORT [FOLDER]
 //
-// The provider's name at the gateway is "Example" (server.js), and there is another one. FOLDER takes a picture of each page.
+// The provider's name at the gateway is "Example" (server.js), and there is another one. The client listens at PORT, and a browser may come
+// back to its /bye after signing out. FOLDER takes a picture of each page.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +13,7 @@ import { join } from 'node:path';
 
 import { client as named, done, end, must, use } from './told.js';
 
-const [, executablePath, gateway, clientId, folder] = process.argv.slice(2);
+const [, executablePath, gateway, clientId, port, folder] = process.argv.slice(2);
 const { default: playwright } = await use('playwright-core/index.js');
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 
@@ -22,8 +23,8 @@ const app = createServer((request, answer) => {
   answer.setHeader('content-type', 'text/html');
   answer.end(framed ? `<title>Frame</title><iframe src="${framed}"></iframe>` : '<title>App</title>Back at the app.');
 });
-await new Promise((listening) => app.listen(0, '127.0.0.1', listening));
-const appUrl = `http://127.0.0.1:${app.address().port}`;
+await new Promise((listening) => app.listen(Number(port), '127.0.0.1', listening));
+const appUrl = `http://127.0.0.1:${port}`;
 const redirectUri = `${appUrl}/cb`;
 
 // What the browser writes goes with this process, however that ends.
@@ -199,13 +200,43 @@ const refused = await device('Deny');
 must(refused.error === 'access_denied', `the device hears of a denial: ${JSON.stringify(refused)}`);
 done('the page for devices: a code is typed, and allowed or denied');
 
+// Signs out here and at the provider. What another browser has signed in to, and the device, go on.
+const other = await somebody();
+const elsewhere = wish();
+await other.page.goto(`${elsewhere.url}&provider=idp`);
+await signIn(other.page);
+await other.page.getByRole('button', { name: 'Allow' }).click();
+const others = await redeem(await arrived(other.page, elsewhere), elsewhere);
+
+const bye = new URLSearchParams({ client_id: clientId, post_logout_redirect_uri: `${appUrl}/bye`, state: 'out & away' });
+await page.goto(`${gateway}/oauth/logout?${bye}`);
+await mustBeUsable(page, 'Sign out?');
+await pressByKeyboard(page, 'Sign out');
+await page.getByRole('button', { name: 'Yes, sign me out' }).click();
+await page.waitForURL(`${appUrl}/bye?*`);
+must(new URL(page.url()).searchParams.get('state') === 'out & away', `the client's state comes back: ${page.url()}`);
+const refreshed = await post('/oauth/token', {
+  grant_type: 'refresh_token',
+  client_id: clientId,
+  refresh_token: person.refresh_token,
+});
+must(refreshed.error === 'invalid_grant', `the session has ended: ${JSON.stringify(refreshed)}`);
+await page.goto(`${gateway}/oauth/logout`);
+await pressByKeyboard(page, 'Sign out');
+await mustBeUsable(page, 'Signed out');
+done('sign-out by the keyboard: here, at the provider, and back to the client');
+
+// The consent page of another login, which the provider asks for anew.
+const third = wish();
+await page.goto(`${third.url}&provider=idp`);
+await signIn(page);
+await mustBeUsable(page, 'Allow access?');
+done('after signing out the provider asks who it is');
+
 must(complaints.length === 0, `the pages have their headers, the console is silent, nothing is loaded: ${complaints}`);
 done('headers on every page, a silent console, nothing loaded from anywhere');
 
-// The consent page of another login, on which somebody's script would like to run.
-const third = wish();
-await page.goto(`${third.url}&provider=idp`);
-await mustBeUsable(page, 'Allow access?');
+// Somebody's script would like to run there.
 const expected = ['base-uri', 'connect-src', 'form-action', 'frame-src', 'img-src', 'script-src-elem', 'style-src-elem'];
 const broken = await page.evaluate(async ([elsewhere, count]) => {
   const directives = new Set();
@@ -251,7 +282,6 @@ const changed = callback.replace(/state=tgl_./, (it) => it.slice(0, -1) + (it.en
 must(changed !== callback, 'the state was changed');
 const notHere = 'This login was not begun in this browser';
 await mustShowError(page, await page.goto(changed), notHere);
-const other = await somebody();
 await mustShowError(other.page, await other.page.goto(callback), notHere);
 done('a changed state, and a state of another browser, are told on a page');
 
@@ -261,5 +291,9 @@ const [answer] = await Promise.all([page.waitForResponse(`${gateway}/oauth/devic
 await mustShowError(page, answer, 'There is no such code');
 done('a code that is none is told on a page');
 
+const astray = new URLSearchParams({ client_id: clientId, post_logout_redirect_uri: `${appUrl}/stolen` });
+await mustShowError(page, await page.goto(`${gateway}/oauth/logout?${astray}`), "not one of the client's");
+done("an address after signing out that is not the client's is told on a page");
+
 await browser.close();
-end({ person: person.access_token, device: connected.access_token });
+end({ signed_out: person.access_token, device: connected.access_token, other: others.access_token });

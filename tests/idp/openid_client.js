@@ -1,12 +1,13 @@
 // Two programs that use openid-client (OpenID Certified), and a person's browser, which is a few lines here.
 //
-//     node openid_client.js MODULES GATEWAY CLIENT_ID REDIRECT_URI SERVICE_ID SERVICE_SECRET
+//     node openid_client.js MODULES GATEWAY CLIENT_ID REDIRECT_URI SERVICE_ID SERVICE_SECRET BYE_URI
 //
-// CLIENT_ID is a public client that people use, by way of the gateway's only provider (server.js); SERVICE_ID a service account.
+// CLIENT_ID is a public client that people use, by way of the gateway's only provider (server.js), and that they come back to at BYE_URI
+// after signing out; SERVICE_ID a service account.
 
 import { client as named, done, end, must, refused, use } from './told.js';
 
-const [, gateway, clientId, redirectUri, serviceId, serviceSecret] = process.argv.slice(2);
+const [, gateway, clientId, redirectUri, serviceId, serviceSecret, byeUri] = process.argv.slice(2);
 const client = await use('openid-client/build/index.js');
 named('openid-client');
 
@@ -28,6 +29,12 @@ function submit(action, fields) {
   return go(action, { method: 'POST', headers, body: new URLSearchParams(fields) });
 }
 
+// What stands in the fields that nobody sees.
+const hidden = (html) =>
+  Object.fromEntries(
+    [...html.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+  );
+
 const field = (html, name) => new RegExp(`name="${name}"[^>]*value="([^"]*)"`).exec(html)?.[1];
 
 // Follows redirects and fills forms until the browser is to leave for the client, or a page without a form is shown.
@@ -36,7 +43,7 @@ async function browse(answer, decision = 'allow') {
     const location = answer.headers.get('location');
     if (location) {
       const next = new URL(location, answer.url);
-      if (next.href.startsWith(redirectUri)) return next;
+      if ([redirectUri, byeUri].some((own) => next.href.startsWith(own))) return next;
       answer = await go(next);
       continue;
     }
@@ -44,15 +51,13 @@ async function browse(answer, decision = 'allow') {
     const action = /<form[^>]* action="([^"]*)"/.exec(html)?.[1];
     if (answer.status !== 200) throw new Error(`${answer.status} at ${answer.url}: ${html}`);
     if (!action) return html;
-    const [prompt, ticket] = [field(html, 'prompt'), field(html, 'ticket')];
-    answer = ticket
-      ? await submit(action, { ticket, decision })
-      : await submit(action, { prompt, login: 'ada', password: 'any' });
+    const filled = { decision, login: 'ada', password: 'any', logout: 'yes' };
+    answer = await submit(action, { ...hidden(html), ...filled });
   }
 }
 
 const insecure = (algorithm) => ({ execute: [client.allowInsecureRequests], algorithm });
-await client.discovery(new URL(gateway), clientId, undefined, client.None(), insecure('oidc'));
+const openid = await client.discovery(new URL(gateway), clientId, undefined, client.None(), insecure('oidc'));
 const app = await client.discovery(new URL(gateway), clientId, undefined, client.None(), insecure('oauth2'));
 done('discovery, by RFC 8414 and by OpenID Connect');
 
@@ -145,6 +150,13 @@ done('revocation of access tokens, by either kind of client');
 await client.tokenRevocation(app, third.refresh_token, { token_type_hint: 'refresh_token' });
 await refused(client.refreshTokenGrant(app, third.refresh_token), 'invalid_grant');
 done('revocation of a refresh token');
+
+const fifth = await login();
+const out = client.buildEndSessionUrl(openid, { post_logout_redirect_uri: byeUri, state: 'away' });
+const back = await browse(await go(out), 'sign_out');
+must(back.href === `${byeUri}?state=away`, `the browser comes back to the client: ${back}`);
+await refused(client.refreshTokenGrant(app, fifth.refresh_token), 'invalid_grant');
+done('sign-out, here and at the provider');
 
 const fourth = await connected;
 done('a device, pending and then connected');

@@ -25,13 +25,15 @@ async fn assert_what_counts(house: &House, told: &Foreign) {
     assert_eq!(stack.bearer(told.text("revoked")).get("/auth/me").await.status, 401);
 }
 
-/// B-02: a client that is not ours finds everything by discovery, signs a person in at a provider that is
+/// B-02: a client that is not ours finds everything by discovery, signs a person in at a provider that is
 /// not ours, by way of the consent page, and gets the same of every flow that the specifications promise.
 #[tokio::test(flavor = "multi_thread")]
 async fn openid_client_is_content_with_every_flow() {
     let house = House::new().await;
     let (id, secret) = house.stack.new_client(&["models:invoke", "files"]).await;
-    let told = Foreign::node("openid_client.js", &[house.gateway(), APP, REDIRECT_URI, &id, &secret]).await;
+    let bye = house.bye();
+    let arguments = [house.gateway(), APP, REDIRECT_URI, &id, &secret, &bye];
+    let told = Foreign::node("openid_client.js", &arguments).await;
     told.report(&[
         "discovery, by RFC 8414 and by OpenID Connect",
         "login with PKCE, at the provider and on the consent page",
@@ -42,6 +44,7 @@ async fn openid_client_is_content_with_every_flow() {
         "introspection",
         "revocation of access tokens, by either kind of client",
         "revocation of a refresh token",
+        "sign-out, here and at the provider",
         "a device, pending and then connected",
     ]);
     assert_what_counts(&house, &told).await;

@@ -10,6 +10,8 @@ const SECRET: &str = "tollgate/login/idp";
 
 pub(super) struct House {
     pub(super) stack: Stack,
+    /// Where the app may listen to which a browser goes back after signing out.
+    pub(super) app_port: String,
     /// It ends with the house.
     _provider: Certified,
 }
@@ -21,7 +23,7 @@ impl House {
 
     /// With more providers than the certified one.
     pub(super) async fn with(others: &[Value]) -> Self {
-        let port = free_port().to_string();
+        let (port, app_port) = (free_port().to_string(), free_port().to_string());
         let provider = Certified::start(&format!("http://127.0.0.1:{port}/auth/callback/idp"));
         let file = tempfile::NamedTempFile::new().unwrap();
         let providers = [&[json!({
@@ -29,7 +31,8 @@ impl House {
             "rules": {"everyone": {"roles": ["user"], "team": "e2e"}},
         })], others].concat();
         let configured = json!({
-            "clients": [{"client_id": APP, "name": "The <i>App</i>", "redirect_uris": ["http://127.0.0.1/cb"]}],
+            "clients": [{"client_id": APP, "name": "The <i>App</i>", "redirect_uris": ["http://127.0.0.1/cb"],
+                         "post_logout_redirect_uris": [format!("http://127.0.0.1:{app_port}/bye")]}],
             "providers": providers,
         });
         std::fs::write(file.path(), configured.to_string()).unwrap();
@@ -38,11 +41,17 @@ impl House {
         make_secret(&stack, SECRET, CLIENT_SECRET).await;
         Self {
             stack,
+            app_port,
             _provider: provider,
         }
     }
 
     pub(super) fn gateway(&self) -> &str {
         &self.stack.ready().gateway
+    }
+
+    /// Where a browser comes back to the app after signing out.
+    pub(super) fn bye(&self) -> String {
+        format!("http://127.0.0.1:{}/bye", self.app_port)
     }
 }

@@ -19,7 +19,7 @@ impl Bounds {
     fn of(person: &User) -> Self {
         Self {
             scopes: Some(person.scopes()),
-            models: None,
+            models: person.models.clone(),
         }
     }
 

@@ -74,10 +74,12 @@ impl UserChange<'_> {
     fn names(&self) -> (Option<NamePointer>, Option<NamePointer>) {
         let of = |user: &User| user.directory.as_ref()?.name_pointer(&user.user_id);
         let (old, new) = (self.before.and_then(of), of(self.after));
-        match old == new {
-            true => (None, None),
-            false => (new, old),
+        if old == new {
+            return (None, None);
         }
+        // Written otherwise, but the same in lower case: one item, and a transaction names an item once.
+        let digest = new.as_ref().map(NamePointer::digest);
+        (new, old.filter(|old| digest.as_ref() != Some(&old.digest())))
     }
 }
 

@@ -298,6 +298,13 @@ async fn names_and_ids_of_two_people_never_meet() {
     )
     .await;
     assert_eq!(renamed.status, 200, "{renamed:?}");
+    let louder = json!([{"op": "replace", "path": "userName", "value": "COUNTESS"}]);
+    let louder = patch(&desk, &format!("/Users/{ada}"), &louder).await;
+    assert_eq!((louder.status, &louder.json()["userName"]), (200, &json!("COUNTESS")));
+    assert_eq!(
+        get(&desk, "/Users?filter=userName%20eq%20%22countess%22").await.json()["totalResults"],
+        1
+    );
     // The old names are free, and lead nowhere.
     assert_eq!(
         get(&desk, "/Users?filter=userName%20eq%20%22ada@example.com%22")

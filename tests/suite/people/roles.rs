@@ -46,6 +46,13 @@ async fn a_role_that_is_taken_away_counts_at_the_next_request_for_tokens_and_key
         "no wider than what was granted"
     );
     assert_eq!(scopes(&desk, &key).await, "models:invoke admin");
+    // So does a list of models.
+    patch(&desk, &path, &json!({"models": ["anthropic.claude-haiku-*"]})).await;
+    for credential in [access, &*key] {
+        let context = desk.authorized(credential).await.unwrap();
+        assert_eq!(context["models"], "anthropic.claude-haiku-*");
+    }
+    patch(&desk, &path, &json!({"models": null})).await;
     assert_eq!(
         desk.refresh(tokens["refresh_token"].as_str().unwrap()).await.status,
         200
@@ -80,6 +87,7 @@ async fn a_service_account_has_what_its_roles_give_and_an_unknown_role_is_refuse
     let path = format!("/api/admin/clients/{id}");
     patch(&desk, &path, &json!({"roles": ["user"], "scopes": []})).await;
     assert_eq!(token(&desk.functions).await, "models:invoke usage:read files keys");
+    desk.functions.clock.advance_seconds(1);
     patch(&desk, &path, &json!({"roles": []})).await;
     assert_eq!(token(&desk.functions).await, "");
     let trail = desk

@@ -19,7 +19,7 @@ pub(crate) async fn service_provider_config(Extract(state): Extract<Arc<State>>,
 
 pub(crate) async fn resource_types(Extract(state): Extract<Arc<State>>, caller: Caller) -> Outcome {
     require(&state, &caller)?;
-    answer(StatusCode::OK, &list::all(scim::resource_types(&base(&state))))
+    answer(StatusCode::OK, &list::all(&scim::resource_types(&base(&state))))
 }
 
 pub(crate) async fn resource_type(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
@@ -29,7 +29,7 @@ pub(crate) async fn resource_type(Extract(state): Extract<Arc<State>>, caller: C
 
 pub(crate) async fn schemas(Extract(state): Extract<Arc<State>>, caller: Caller) -> Outcome {
     require(&state, &caller)?;
-    answer(StatusCode::OK, &list::all(scim::schemas(&base(&state))))
+    answer(StatusCode::OK, &list::all(&scim::schemas(&base(&state))))
 }
 
 pub(crate) async fn schema(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {

@@ -61,7 +61,7 @@ fn is_members(name: &str) -> bool {
 }
 
 /// A list of few, whole.
-pub(super) fn all(resources: Vec<Value>) -> Value {
+pub(super) fn all(resources: &[Value]) -> Value {
     let count = resources.len();
     json!({
         "schemas": [LIST], "totalResults": count, "startIndex": 1, "itemsPerPage": count, "Resources": resources,

@@ -87,6 +87,7 @@ async fn a_service_account_has_what_its_roles_give_and_an_unknown_role_is_refuse
     let path = format!("/api/admin/clients/{id}");
     patch(&desk, &path, &json!({"roles": ["user"], "scopes": []})).await;
     assert_eq!(token(&desk.functions).await, "models:invoke usage:read files keys");
+    desk.functions.clock.advance_seconds(1);
     patch(&desk, &path, &json!({"roles": []})).await;
     assert_eq!(token(&desk.functions).await, "");
     let trail = desk

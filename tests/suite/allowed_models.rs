@@ -269,3 +269,70 @@ async fn a_malformed_list_is_refused_wherever_it_may_stand() {
         }
     }
 }
+
+/// The list of the team on whose account the calls are applies to keys and tokens, known for 30 seconds as an account's is.
+#[tokio::test]
+async fn a_teams_list_applies_to_whoever_works_on_its_account_within_30_seconds() {
+    let house = House::open().await;
+    let wish =
+        json!({ "name": "nightly", "team": "ml", "models": ["anthropic.claude-sonnet-*", "anthropic.claude-haiku-*"] });
+    let made = house
+        .admin(request("POST", "/api/admin/clients").json(&wish))
+        .await
+        .json();
+    let asked = json!({ "client_id": made["client_id"], "client_secret": made["client_secret"] });
+    let token = house
+        .functions
+        .ask("token", &request("POST", "/api/v1/auth/token").json(&asked))
+        .await
+        .json();
+    let wish = json!({ "name": "k", "owner": "user:eve", "team": "ml", "scopes": ["models:invoke"] });
+    let key = house.admin(request("POST", "/api/keys").json(&wish)).await.json();
+    let models = async |credential: &Value| house.context(credential.as_str().unwrap()).await["models"].clone();
+    assert_eq!(
+        models(&token["access_token"]).await,
+        "anthropic.claude-haiku-* anthropic.claude-sonnet-*"
+    );
+    assert_eq!(models(&key["key"]).await, Value::Null);
+    let team = request("PUT", "/api/admin/teams/ml").json(&json!({ "models": [HAIKU, "anthropic.claude-opus-5"] }));
+    assert_eq!(house.admin(team).await.status, 200);
+    assert_eq!(models(&key["key"]).await, Value::Null, "what was found out is kept");
+    house.functions.clock.advance_seconds(LAG_SECONDS);
+    assert_eq!(models(&token["access_token"]).await, HAIKU);
+    assert_eq!(
+        models(&key["key"]).await,
+        "anthropic.claude-haiku-* anthropic.claude-opus-5"
+    );
+}
+
+/// A person's list counts from the next request on, for their tokens and their keys.
+#[tokio::test]
+async fn a_persons_list_applies_to_their_tokens_and_keys_at_once() {
+    let desk = crate::login::desk::Desk::new().await;
+    let tokens = desk.tokens("ada").await;
+    let access = tokens["access_token"].as_str().unwrap();
+    let context = desk.authorized(access).await.unwrap();
+    assert_eq!(context["models"], Value::Null);
+    let made = request("POST", "/api/keys")
+        .json(&json!({ "name": "mine" }))
+        .principal(context.clone());
+    let key = desk.functions.ask("admin", &made).await.json()["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!(
+        "/api/admin/users/{}",
+        context["sub"].as_str().unwrap().strip_prefix("user:").unwrap()
+    );
+    let admin = json!({"sub": "user:root", "scopes": "admin"});
+    let changed = request("PATCH", &path)
+        .json(&json!({ "models": [SONNET] }))
+        .principal(admin);
+    assert_eq!(desk.functions.ask("admin", &changed).await.status, 200);
+    for credential in [access, &key] {
+        assert_eq!(desk.authorized(credential).await.unwrap()["models"], SONNET);
+    }
+    let wider = request("POST", "/api/keys").json(&json!({ "name": "more", "models": [HAIKU] }));
+    let wider = wider.principal(desk.authorized(access).await.unwrap());
+    assert_eq!(desk.functions.ask("admin", &wider).await.status, 403);
+}

@@ -3,6 +3,7 @@
 mod certified;
 pub(crate) mod desk;
 mod device;
+mod faults;
 mod flow;
 mod grants;
 mod logout;

@@ -3,7 +3,7 @@
 use gateway::certificate::Confirmation;
 use gateway::jwt::Claims;
 use gateway::model::AllowedModels;
-use gateway::principal::{PrincipalKind, Subject};
+use gateway::principal::{PrincipalKind, Subject, Team};
 use gateway::scope::Scopes;
 use gateway::store::User;
 
@@ -40,6 +40,13 @@ impl Bounds {
 }
 
 impl State {
+    /// With the models of the team on whose account the caller works.
+    pub(crate) async fn and_team(&self, bounds: Bounds, team: Option<&Team>) -> Result<Bounds, Closed> {
+        let Some(team) = team else { return Ok(bounds) };
+        let models = self.standings.models_of_team(team).await.map_err(Closed::Unknown)?;
+        Ok(bounds.and_models(models.as_ref()))
+    }
+
     /// The person of a user's subject; none for a program, and for somebody who never signed in.
     async fn person(&self, subject: &Subject) -> Result<Option<User>, Closed> {
         match subject.as_str().strip_prefix("user:") {

@@ -13,6 +13,7 @@ use gateway::clock::{Clock, Stopwatch};
 use gateway::config::{ConfigError, Variables};
 use gateway::error::Error;
 use gateway::jwt::Refusal;
+use gateway::principal::Team;
 use gateway::secret::Secret;
 use gateway::signing::Signing;
 use gateway::standing::Standings;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 use credential::{Credential, NoCredential};
 pub use event::AuthorizerRequest;
+use holder::Bounds;
 
 /// What the authorizer works with.
 pub struct State {
@@ -93,11 +95,9 @@ impl State {
         let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
         match found {
             Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
-                let bounds = self.require_owner(&key.owner).await?;
-                Ok(answer::within(
-                    answer::of_key(&key),
-                    &bounds.and_models(key.models.as_ref()),
-                ))
+                let bounds = self.require_owner(&key.owner).await?.and_models(key.models.as_ref());
+                let bounds = self.and_team(bounds, key.team.as_ref()).await?;
+                Ok(answer::within(answer::of_key(&key), &bounds))
             }
             _ => Err(Closed::Unauthorized),
         }
@@ -110,7 +110,8 @@ impl State {
             count(&verdict, stopwatch);
             let identity = verdict.map_err(|_| Closed::Unauthorized)?;
             holder::require_certificate(identity.bound_to.as_ref(), request)?;
-            return Ok(answer::of_foreign_token(&identity));
+            let bounds = self.and_team(Bounds::default(), identity.team.as_ref()).await?;
+            return Ok(answer::within(answer::of_foreign_token(&identity), &bounds));
         }
         self.signing.ring(self.clock.now()).await.map_err(Closed::Unknown)?;
         let stopwatch = Stopwatch::start();
@@ -124,11 +125,15 @@ impl State {
         holder::require_certificate(claims.cnf.as_ref(), request)?;
         let standing = self.standings.of(&claims).await.map_err(Closed::Unknown)?;
         let standing = standing.ok_or(Closed::Unauthorized)?;
-        let bounds = self.require_session(&claims).await?;
-        Ok(answer::within(
-            answer::of_token(claims),
-            &bounds.and_models(standing.models.as_ref()),
-        ))
+        let bounds = self
+            .require_session(&claims)
+            .await?
+            .and_models(standing.models.as_ref());
+        let team = claims.team.as_deref().map(str::parse::<Team>).transpose();
+        let bounds = self
+            .and_team(bounds, team.map_err(|_| Closed::Unauthorized)?.as_ref())
+            .await?;
+        Ok(answer::within(answer::of_token(claims), &bounds))
     }
 }
 

@@ -169,9 +169,6 @@ pub(crate) async fn by_device(state: &State, client: &PublicClient, form: &Form)
         DeviceState::Pending | DeviceState::Redeemed => return Err(invalid_grant()),
     }
     let user = living(state, user_id).await?.ok_or_else(invalid_grant)?;
-    if !state.store.redeem_device(&digest).await? {
-        return Err(invalid_grant());
-    }
     // The browser that said yes is another machine's than the session.
     let login = Login {
         client,
@@ -179,6 +176,11 @@ pub(crate) async fn by_device(state: &State, client: &PublicClient, form: &Form)
         scopes: &grant.scopes,
         browser: None,
     };
+    // The session comes first, as for a code: what fails before the grant is taken leaves it to the next question.
     let (session, token) = new_session(state, &user, login).await?;
+    if !state.store.redeem_device(&digest, &session.session_id).await? {
+        state.store.drop_session(&session).await?;
+        return Err(invalid_grant());
+    }
     answer(state, &session, &user, &token, None).await
 }

@@ -2,11 +2,11 @@
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, item, key, unavailable};
+use super::{Item, Store, item, key, unavailable};
 use crate::error::Error;
 use crate::scope::Scopes;
 use crate::secret::SecretDigest;
@@ -87,8 +87,10 @@ impl Store {
             device: device.clone(),
             expires_at: grant.expires_at,
         };
-        Ok(self.insert(item(key::user_code(user_code), VERSION, pointer)?).await?
-            && self.insert(item(key::device(device), VERSION, grant)?).await?)
+        Ok(self
+            .insert_once(item(key::user_code(user_code), VERSION, pointer)?)
+            .await?
+            && self.insert_once(item(key::device(device), VERSION, grant)?).await?)
     }
 
     /// The grant that a user code is of, and its name.
@@ -137,25 +139,32 @@ impl Store {
         user_id: &str,
         provider: &str,
     ) -> Result<bool, Error> {
-        let decision = serde_dynamo::to_attribute_value(decision).map_err(Error::internal)?;
+        let decision: AttributeValue = serde_dynamo::to_attribute_value(decision).map_err(Error::internal)?;
+        let user = AttributeValue::S(user_id.to_owned());
         let update = self
-            .change_device(device, "pending", decision)
+            .change_device(device, "pending", decision.clone())
             .update_expression("SET #state = :next, user_id = :user, provider = :provider")
-            .expression_attribute_values(":user", AttributeValue::S(user_id.to_owned()))
+            .expression_attribute_values(":user", user.clone())
             .expression_attribute_values(":provider", AttributeValue::S(provider.to_owned()));
-        held(update.send().await)
+        made(update.send().await, |found| {
+            found.get("state") == Some(&decision) && found.get("user_id") == Some(&user)
+        })
     }
 
-    /// Takes an approved grant for its tokens. `false`: it is not approved, or they were given.
+    /// Takes an approved grant for a session. `false`: it is not approved, or another session came of it.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn redeem_device(&self, device: &SecretDigest) -> Result<bool, Error> {
+    pub async fn redeem_device(&self, device: &SecretDigest, session_id: &str) -> Result<bool, Error> {
         let redeemed = AttributeValue::S("redeemed".into());
+        let session_id = AttributeValue::S(session_id.to_owned());
         let update = self
             .change_device(device, "approved", redeemed)
-            .update_expression("SET #state = :next");
-        held(update.send().await)
+            .update_expression("SET #state = :next, session_id = :session")
+            .expression_attribute_values(":session", session_id.clone());
+        made(update.send().await, |found| {
+            found.get("session_id") == Some(&session_id)
+        })
     }
 
     fn change_device(
@@ -172,6 +181,7 @@ impl Store {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
             .expression_attribute_values(":next", next)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     /// A device asks. One that asks earlier than it was told to waits longer from then on.
@@ -203,6 +213,21 @@ impl Store {
         } else {
             Poll::TooEarly
         })
+    }
+}
+
+/// Whether a change was made. The repetition of a write whose answer was lost meets its own work, as `own` tells.
+fn made<T, R>(outcome: Result<T, SdkError<UpdateItemError, R>>, own: impl FnOnce(&Item) -> bool) -> Result<bool, Error>
+where
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match outcome {
+        Ok(_) => Ok(true),
+        Err(SdkError::ServiceError(error)) => match error.into_err() {
+            UpdateItemError::ConditionalCheckFailedException(refusal) => Ok(refusal.item.as_ref().is_some_and(own)),
+            other => Err(Error::unavailable(other)),
+        },
+        Err(error) => Err(unavailable(error)),
     }
 }
 

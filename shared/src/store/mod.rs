@@ -38,7 +38,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -207,6 +207,28 @@ impl Store {
             {
                 Ok(false)
             }
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// Writes an item whose key was minted for it. The repetition of a write whose answer was lost meets its own work: `true` also
+    /// where the very same item is there. `false`: another one is.
+    async fn insert_once(&self, item: Item) -> Result<bool, Error> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(error)) => match error.into_err() {
+                PutItemError::ConditionalCheckFailedException(refusal) => Ok(refusal.item.as_ref() == Some(&item)),
+                other => Err(Error::unavailable(other)),
+            },
             Err(error) => Err(unavailable(error)),
         }
     }

@@ -90,7 +90,7 @@ impl Store {
     pub async fn create_session(&self, session: &Session) -> Result<bool, Error> {
         self.point_to(session, &session.current).await?;
         let key = key::session(&session.subject, &session.session_id);
-        self.insert(item(key, VERSION, session)?).await
+        self.insert_once(item(key, VERSION, session)?).await
     }
 
     /// Writes which session a token is of. One that never comes to count says nothing to anybody.

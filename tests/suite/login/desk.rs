@@ -7,7 +7,7 @@ use gateway::secret::{Secret, SecretKind};
 use gateway::store::{ClientSecret, ServiceClient, Store};
 use serde_json::{Value, json};
 use tests::answer::HttpAnswer;
-use tests::backing::Backing;
+use tests::backing::{Backing, Setup};
 use tests::event::{Request, request};
 use tests::fixtures::{made_at, told};
 use tests::in_process::Functions;
@@ -45,7 +45,19 @@ impl Desk {
 
     /// With members that know where the OpenID provider is.
     pub(crate) async fn made(replaced: impl FnOnce(&str) -> Value) -> Self {
-        let backing = Backing::start().await;
+        Self::over(Backing::start().await, replaced).await
+    }
+
+    /// With a table that can fail.
+    pub(crate) async fn unreliable() -> Self {
+        let setup = Setup {
+            unreliable_table: true,
+            ..Setup::default()
+        };
+        Self::over(Backing::start_with(&setup).await, |_| json!({})).await
+    }
+
+    async fn over(backing: Backing, replaced: impl FnOnce(&str) -> Value) -> Self {
         let (oidc, github) = (Oidc::start().await, Github::start().await);
         let secrets = Aws::from_environment(backing.variables("token", &[]))
             .unwrap()

@@ -259,5 +259,23 @@ class Setup(unittest.TestCase):
         self.assertIn("Unable to locate package", ended.exception.code)
 
 
+class Coverage(unittest.TestCase):
+    def test_what_is_below_its_mark_or_has_no_lines_is_told_and_tests_do_not_count(self):
+        coverage = load("coverage")
+        files = [
+            ("a/one.rs", 100, 100),
+            ("a/two.rs", 100, 79),
+            ("a/tests.rs", 1000, 0),
+            ("a/tests/three.rs", 1000, 0),
+            ("ab/four.rs", 1000, 0),
+        ]
+        self.assertEqual(coverage.report(files, {"a": 89.5})[1], [])
+        self.assertEqual(coverage.report(files, {"a": 90})[1], ["a"])
+        self.assertEqual(coverage.report(files, {"none": 1})[1], ["none"])
+        lines = "\n".join(coverage.report(files, {"a": 90})[0])
+        self.assertIn("89.5 %   179 of  200  a (at least 90 %)", lines)
+        self.assertNotIn("tests", lines)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -134,6 +134,20 @@ impl Variables {
         )
     }
 
+    /// The domain with mutual TLS, if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Wrong`]
+    pub fn mutual_tls(&self) -> Result<Option<Issuer>, ConfigError> {
+        let name = "TOLLGATE_MUTUAL_TLS_URL";
+        match self.text(name) {
+            Some(_) => self
+                .required(name, "an https:// URL without query, fragment or final slash")
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Whom access tokens are for.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use lambda_http::request::RequestContext;
 use serde_json::Value;
 
+use crate::certificate::{Certificate, Confirmation};
 use crate::error::{Error, Kind};
 use crate::model::AllowedModels;
 use crate::principal::{Principal, Subject, Team};
@@ -30,6 +31,8 @@ pub mod field {
     pub const SESSION_ID: &str = "sid";
     /// The OAuth client of the access token.
     pub const CLIENT_ID: &str = "client_id";
+    /// The thumbprint of the certificate that the access token is bound to (RFC 8705).
+    pub const CONFIRMATION: &str = "cnf";
 }
 
 /// The id of a request that API Gateway gave none.
@@ -50,16 +53,37 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
     }
 }
 
-/// Who calls, as the authorizer said.
+/// The client's certificate, as API Gateway verified it in the handshake: `requestContext.identity.clientCert`, which is there on a
+/// domain with mutual TLS alone ([AWS]). What cannot be read is no certificate, and opens nothing.
+///
+/// [AWS]: https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mutual-tls.html
+pub fn certificate(context: Option<&RequestContext>) -> Option<Certificate> {
+    let Some(RequestContext::ApiGatewayV1(context)) = context else {
+        return None;
+    };
+    let pem = context
+        .identity
+        .other
+        .get("clientCert")?
+        .get("clientCertPem")?
+        .as_str()?;
+    Certificate::from_pem(pem)
+        .inspect_err(|error| tracing::warn!(%error, "a client's certificate cannot be read"))
+        .ok()
+}
+
+/// Who calls, as the authorizer said. A token that is bound to a certificate counts with that one only, also where API Gateway has
+/// kept an answer that was given for it.
 ///
 /// # Errors
-/// [`Kind::Unauthenticated`] when no authorizer has spoken, or has named nobody that can be.
-pub fn principal(context: Option<&RequestContext>) -> Result<Principal, Error> {
+/// [`Kind::Unauthenticated`] when no authorizer has spoken, or has named nobody that can be, and without the right certificate.
+pub fn principal(request: Option<&RequestContext>) -> Result<Principal, Error> {
     let nobody = || Error::new(Kind::Unauthenticated, "The request carries no identity.");
-    let Some(RequestContext::ApiGatewayV1(context)) = context else {
+    let Some(RequestContext::ApiGatewayV1(context)) = request else {
         return Err(nobody());
     };
     let fields = &context.authorizer.fields;
+    require_certificate(fields, request)?;
     let subject = text(fields, field::SUBJECT).ok_or_else(nobody)?;
     Ok(Principal {
         subject: subject.parse::<Subject>().map_err(Error::internal)?,
@@ -87,6 +111,20 @@ fn models(fields: &HashMap<String, Value>) -> Result<Option<AllowedModels>, Erro
     };
     let list = AllowedModels::from_text(value.as_str().unwrap_or_default());
     list.map(Some).map_err(Error::internal)
+}
+
+fn require_certificate(fields: &HashMap<String, Value>, request: Option<&RequestContext>) -> Result<(), Error> {
+    let Some(bound) = fields.get(field::CONFIRMATION) else {
+        return Ok(());
+    };
+    let thumbprint = bound.as_str().unwrap_or_default().parse().map_err(Error::internal)?;
+    match (Confirmation { thumbprint }).is_of(certificate(request).as_ref()) {
+        true => Ok(()),
+        false => Err(Error::new(
+            Kind::Unauthenticated,
+            "The token is bound to a certificate that the connection does not have.",
+        )),
+    }
 }
 
 fn text<'a>(fields: &'a HashMap<String, Value>, name: &str) -> Option<&'a str> {

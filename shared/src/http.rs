@@ -17,6 +17,7 @@ use lambda_http::{Adapter, StreamAdapter};
 use lambda_runtime::tower::ServiceBuilder;
 use lambda_runtime::{LambdaEvent, Service, StreamResponse};
 
+use crate::certificate::Certificate;
 use crate::context;
 use crate::error::{Error, Kind};
 use crate::principal::Principal;
@@ -208,6 +209,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             principal: context::principal(context)?,
             request_id: context::request_id(context),
         })
+    }
+}
+
+/// The certificate that the client has shown in the handshake, if it has: see [`context::certificate`].
+#[derive(Clone, Debug)]
+pub struct Shown(pub Option<Certificate>);
+
+impl<S: Sync> FromRequestParts<S> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(context::certificate(parts.extensions.get::<RequestContext>())))
     }
 }
 

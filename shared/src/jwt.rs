@@ -9,6 +9,8 @@ mod ring;
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Confirmation;
+
 pub(crate) use key::signature_only;
 pub use key::{BadKey, KeyAlgorithm, SigningKey, VerifyingKey};
 pub use ring::{KeyRing, KeyState, RingKey, Rotation};
@@ -54,6 +56,9 @@ pub struct Claims {
     /// The login session that the token came of, for a person's (OpenID Connect's name for it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// The certificate that whoever shows it must hold (RFC 8705, section 3.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 /// One name or several (RFC 7519, section 4.1.3).

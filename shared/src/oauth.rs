@@ -40,11 +40,12 @@ impl Form {
 pub struct ClientCredentials {
     /// The client id.
     pub id: String,
-    /// The secret in the clear.
-    pub secret: String,
+    /// The secret in the clear. A client that authenticates by its certificate shows none (RFC 8705, section 2).
+    pub secret: Option<String>,
 }
 
-/// Reads the client's credentials from HTTP Basic or from the form, never from both (RFC 6749, section 2.3).
+/// Reads the client's credentials from HTTP Basic or from the form, never from both (RFC 6749, section 2.3). A form may name a client
+/// and show no secret; then something else must show that it is the one.
 ///
 /// # Errors
 /// [`Kind::InvalidRequest`] for two methods at once, [`Kind::Unauthenticated`] for none or a malformed one.
@@ -59,9 +60,9 @@ pub fn client_credentials(authorization: Option<&str>, form: &Form) -> Result<Cl
             }
             Ok(credentials)
         }
-        (None, (Some(id), Some(secret))) => Ok(ClientCredentials {
+        (None, (Some(id), secret)) => Ok(ClientCredentials {
             id: id.to_owned(),
-            secret: secret.to_owned(),
+            secret: secret.map(str::to_owned),
         }),
         (None, _) => Err(invalid_client()),
     }
@@ -80,7 +81,7 @@ fn basic(header: &str) -> Result<ClientCredentials, Error> {
     let (id, secret) = text.split_once(':').ok_or_else(invalid_client)?;
     Ok(ClientCredentials {
         id: form_decoded(id)?,
-        secret: form_decoded(secret)?,
+        secret: Some(form_decoded(secret)?),
     })
 }
 
@@ -152,7 +153,10 @@ mod tests {
     fn basic_is_form_decoded_inside() {
         let header = format!("Basic {}", BASE64_STANDARD.encode("a%3Ab:c+d%25"));
         let credentials = client_credentials(Some(&header), &Form::default()).unwrap();
-        assert_eq!((credentials.id.as_str(), credentials.secret.as_str()), ("a:b", "c d%"));
+        assert_eq!(
+            (credentials.id.as_str(), credentials.secret.as_deref()),
+            ("a:b", Some("c d%"))
+        );
     }
 
     #[test]

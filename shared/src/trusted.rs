@@ -14,6 +14,7 @@ use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::certificate::Confirmation;
 use crate::config::{ConfigError, Variables};
 use crate::error::Error;
 use crate::jwt::{Audience, KeyAlgorithm, LONGEST_TOKEN_BYTES, Refusal, signature_only};
@@ -35,6 +36,8 @@ pub struct Identity {
     pub team: Option<Team>,
     /// When it ends, in seconds since the Unix epoch.
     pub expires_at: i64,
+    /// The certificate that whoever shows it must hold.
+    pub bound_to: Option<Confirmation>,
 }
 
 /// The issuers that are trusted, and their keys.
@@ -147,11 +150,14 @@ fn identity(
     if said.exp <= now {
         return Err(Refusal::Expired);
     }
+    let bound_to = said.rest.get("cnf").map(Confirmation::deserialize).transpose();
     Ok(Identity {
         subject: subject(&issuer.label, &said.sub).ok_or(Refusal::Invalid)?,
         scopes: issuer.scopes(&said.rest),
         team: issuer.team(&said.rest),
         expires_at: said.exp,
+        // Bound in a way that cannot be checked here (a key of DPoP's, say) is no bearer token.
+        bound_to: bound_to.map_err(|_| Refusal::Invalid)?,
     })
 }
 

@@ -18,6 +18,7 @@ pub struct Request {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     principal: Option<Value>,
+    certificate: Option<String>,
     /// What API Gateway calls the request; a new one for each.
     pub request_id: String,
 }
@@ -32,6 +33,7 @@ pub fn request(method: &str, path: &str) -> Request {
         headers: Vec::new(),
         body: Vec::new(),
         principal: None,
+        certificate: None,
         request_id: format!("00000000-0000-4000-8000-{number:012}"),
     }
 }
@@ -83,6 +85,12 @@ impl Request {
         self
     }
 
+    /// On a connection on which the client has shown this certificate (PEM), as far as functions read of it.
+    pub fn certificate(mut self, pem: &str) -> Self {
+        self.certificate = Some(pem.to_owned());
+        self
+    }
+
     /// With one header more.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -118,6 +126,9 @@ impl Request {
         });
         if let Some(principal) = &self.principal {
             context["authorizer"] = principal.clone();
+        }
+        if let Some(pem) = &self.certificate {
+            context["identity"]["clientCert"] = json!({ "clientCertPem": pem });
         }
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         json!({

@@ -69,6 +69,7 @@ pub fn access_token(change: impl FnOnce(&mut Claims)) -> String {
         scope: "models:invoke usage:read".into(),
         team: Some("fixtures".into()),
         sid: None,
+        cnf: None,
     };
     change(&mut claims);
     SigningKey::from_stored(SIGNING_SECRET).unwrap().sign(&claims).unwrap()

@@ -6,6 +6,7 @@
 //! - [`fixtures`]: what the table, the bucket and the secret hold in either case;
 //! - [`books`]: budgets that tests plant, and books that they audit;
 //! - [`unreliable`]: a proxy before the table that fails on demand, for either way, and counts;
+//! - [`authority`]: certificates of clients, and who signs them;
 //! - [`foreign`]: clients that are not ours, and the browser;
 //! - [`provider`]: identity providers that say what a test wants, in OpenID Connect and in GitHub's way;
 //! - [`event`]: events as API Gateway makes them, and [`files`]: those in `events/`;
@@ -13,6 +14,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod answer;
+pub mod authority;
 pub mod backing;
 pub mod books;
 pub mod cargo_lambda;

@@ -16,6 +16,7 @@ mod invocation_log;
 mod login;
 mod metering;
 mod money;
+mod mutual_tls;
 mod passing_through;
 mod people;
 mod prices;

@@ -132,6 +132,7 @@ fn forever(functions: &Functions) -> String {
         scope: "usage:read".into(),
         team: None,
         sid: None,
+        cnf: None,
     };
     let ring = KeyRing::from_stored(SIGNING_SECRET, KeyAlgorithm::EdDsa).unwrap();
     ring.sign(&claims, now).unwrap()

@@ -12,6 +12,7 @@ use gateway::jwt::{KeyAlgorithm, KeyRing, Rotation};
 use http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tests::authority::Authority;
 use tests::backing::Backing;
 use tests::fixtures::held_clock;
 use tests::in_process::Functions;
@@ -166,6 +167,45 @@ async fn a_trusted_issuers_token_is_refused_for_anything_wrong_in_it() {
             !functions.lets_in(&key.sign_as(typ, &provider.claims()).unwrap()).await,
             "{typ}"
         );
+    }
+}
+
+/// RFC 8705, section 3, and RFC 7800: bound to a certificate it counts with that one, and bound by what cannot be checked here nowhere.
+#[tokio::test]
+async fn a_trusted_issuers_token_that_is_bound_counts_with_its_certificate_alone() {
+    let (backing, ring) = (Backing::start().await, ring(KeyAlgorithm::Es256));
+    let provider = Provider::open(&ring).await;
+    let functions = provider.functions(&backing);
+    let authority = Authority::new("clients");
+    let (own, other) = (authority.certificate("a.example"), authority.certificate("a.example"));
+    let authorized = async |cnf: Value, pem: &str| {
+        let mut claims = provider.claims();
+        claims["cnf"] = cnf;
+        let event = json!({
+            "methodArn": "arn:aws:execute-api:us-east-1:000000000000:tollgate00/live/GET/api/usage/records",
+            "multiValueHeaders": {"x-api-key": [signed(&ring, &claims)]},
+            "requestContext": {"identity": {"clientCert": {"clientCertPem": pem}}},
+        });
+        match functions.call("authorizer", &event).await {
+            tests::answer::Answer::Direct(answer) => answer["context"]["cnf"].as_str().map(str::to_owned),
+            other => panic!("{other:?}"),
+        }
+    };
+    let bound = json!({ "x5t#S256": own.thumbprint });
+    assert_eq!(
+        authorized(bound.clone(), &own.pem).await.as_ref(),
+        Some(&own.thumbprint)
+    );
+    assert_eq!(authorized(bound.clone(), &other.pem).await, None);
+    assert_eq!(authorized(bound, "").await, None);
+    for unknown in [
+        json!({ "jkt": own.thumbprint }),
+        json!({}),
+        json!("x"),
+        json!({ "x5t#S256": 7 }),
+        json!(null),
+    ] {
+        assert_eq!(authorized(unknown.clone(), &own.pem).await, None, "{unknown}");
     }
 }
 

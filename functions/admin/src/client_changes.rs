@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, State as Extract};
 use axum::response::IntoResponse as _;
+use gateway::certificate::CertificateLogin;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, Whole, json, read_json};
 use gateway::model::AllowedModels;
@@ -23,7 +24,7 @@ use crate::{State, audit, users};
 /// The old secret goes on for so long beside a new one, unless asked for otherwise.
 const DEFAULT_OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 
-/// What is to be changed. What is left out stays; `null` takes a team, a list of models or an end away.
+/// What is to be changed. What is left out stays; `null` takes a team, a list of models, an end or a certificate away.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Changes {
@@ -41,6 +42,10 @@ struct Changes {
     team: Option<Option<Team>>,
     #[serde(default, deserialize_with = "given")]
     expires_at: Option<Option<Timestamp>>,
+    #[serde(default, deserialize_with = "given")]
+    certificate: Option<Option<CertificateLogin>>,
+    #[serde(default, deserialize_with = "given")]
+    tls_client_certificate_bound_access_tokens: Option<Option<bool>>,
 }
 
 /// Tells `null` from what is left out.
@@ -66,6 +71,10 @@ impl Changes {
         changed.models = self.models.unwrap_or(changed.models);
         changed.team = self.team.unwrap_or(changed.team);
         changed.ends_at = self.expires_at.unwrap_or(changed.ends_at);
+        changed.certificate = self.certificate.unwrap_or(changed.certificate);
+        changed.binds_tokens = self
+            .tls_client_certificate_bound_access_tokens
+            .unwrap_or(changed.binds_tokens);
         Ok(changed)
     }
 }
@@ -105,6 +114,12 @@ pub(crate) async fn add_secret(
     caller.require(Scope::Admin, &state.clock)?;
     let wish: NewSecret = read_json(&headers, &body)?;
     let (client, now) = (living(&state, &client_id).await?, state.clock.now());
+    if client.certificate.is_some() {
+        return Err(Error::new(
+            Kind::Conflict,
+            "The service account authenticates by its certificate; take that away first.",
+        ));
+    }
     if client.live_secrets(now).count() >= LIVE_SECRETS {
         return Err(Error::new(
             Kind::Conflict,

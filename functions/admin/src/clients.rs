@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State as Extract;
 use axum::response::IntoResponse as _;
+use gateway::certificate::CertificateLogin;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, PageQuery, Whole, json, query, read_json};
 use gateway::model::AllowedModels;
@@ -35,6 +36,11 @@ struct NewClient {
     team: Option<Team>,
     #[serde(default)]
     expires_at: Option<Timestamp>,
+    /// By which certificate it authenticates; it has no secret then.
+    #[serde(default)]
+    certificate: Option<CertificateLogin>,
+    #[serde(default)]
+    tls_client_certificate_bound_access_tokens: Option<bool>,
 }
 
 /// A service account as admins see it.
@@ -48,6 +54,8 @@ pub(crate) struct Shown<'a> {
     models: Option<&'a AllowedModels>,
     status: ClientStatus,
     secrets: Vec<ShownSecret<'a>>,
+    certificate: Option<&'a CertificateLogin>,
+    tls_client_certificate_bound_access_tokens: bool,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
@@ -87,6 +95,8 @@ impl<'a> Shown<'a> {
             models: client.models.as_ref(),
             status: client.status,
             secrets: client.secrets.iter().map(ShownSecret::of).collect(),
+            certificate: client.certificate.as_ref(),
+            tls_client_certificate_bound_access_tokens: client.binds_tokens(),
             created_at: client.created_at,
             expires_at: client.ends_at,
             revoked_at: client.revoked_at,
@@ -105,6 +115,8 @@ pub(crate) fn told(client: &ServiceClient) -> Value {
     serde_json::json!({
         "name": client.name, "team": client.team, "scopes": client.scopes.names(), "roles": client.roles,
         "models": client.models, "status": client.status, "expires_at": client.ends_at, "revoked_at": client.revoked_at, "secrets": secrets,
+        "certificate": client.certificate,
+        "tls_client_certificate_bound_access_tokens": client.binds_tokens(),
     })
 }
 
@@ -135,7 +147,6 @@ pub(crate) async fn create(
 ) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
     let wish: NewClient = read_json(&headers, &body)?;
-    let secret = Secret::mint(SecretKind::ClientSecret)?;
     let roles = wish.roles.as_deref().map(users::known).transpose()?;
     let scopes = match (wish.scopes, &roles) {
         (None, None) => Scopes::of_a_client(),
@@ -148,18 +159,30 @@ pub(crate) async fn create(
     if wish.expires_at.is_some_and(|end| end <= now) {
         return Err(Error::invalid("`expires_at` must be in the future."));
     }
-    let stored = ClientSecret::new(&secret, now).await?;
-    let client = ServiceClient::new(client_id, name, scopes, stored, now)
+    let mut client = ServiceClient::without_secret(client_id, name, scopes, now)
         .with_roles(roles.unwrap_or_default())
         .of_team(wish.team)
         .for_models(wish.models)
         .until(wish.expires_at);
+    client.binds_tokens = wish.tls_client_certificate_bound_access_tokens;
+    client.certificate = wish.certificate;
+    let secret = first_secret(&mut client, now).await?;
     let change = (None, Some(told(&client)));
     let audit = audit::entry(&caller, now, "client.create", client.client_id.clone(), change)?;
     if !state.store.create_client(&client, &audit).await? {
         return Err(Error::new(Kind::Conflict, "The id is taken; try again."));
     }
-    json(StatusCode::CREATED, &Shown::of(&client, Some(&secret)))
+    json(StatusCode::CREATED, &Shown::of(&client, secret.as_ref()))
+}
+
+/// One that authenticates by its certificate has none.
+async fn first_secret(client: &mut ServiceClient, now: Timestamp) -> Result<Option<Secret>, Error> {
+    if client.certificate.is_some() {
+        return Ok(None);
+    }
+    let secret = Secret::mint(SecretKind::ClientSecret)?;
+    client.secrets.push(ClientSecret::new(&secret, now).await?);
+    Ok(Some(secret))
 }
 
 pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {

@@ -34,6 +34,9 @@ pub(crate) fn of_foreign_token(identity: &Identity) -> Map<String, Value> {
     if let Some(team) = &identity.team {
         context.insert(field::TEAM.into(), team.as_str().into());
     }
+    if let Some(bound_to) = &identity.bound_to {
+        context.insert(field::CONFIRMATION.into(), bound_to.thumbprint.as_str().into());
+    }
     context
 }
 
@@ -49,6 +52,9 @@ pub(crate) fn of_token(claims: Claims) -> Map<String, Value> {
     }
     if let Some(team) = claims.team {
         context.insert(field::TEAM.into(), team.into());
+    }
+    if let Some(bound_to) = &claims.cnf {
+        context.insert(field::CONFIRMATION.into(), bound_to.thumbprint.as_str().into());
     }
     context
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use gateway::certificate::Certificate;
 use serde::Deserialize;
 
 /// The event. Header values are read as text of any kind: what is no proper header value is refused, not a failure.
@@ -11,12 +12,38 @@ pub struct AuthorizerRequest {
     method_arn: Option<String>,
     headers: Option<HashMap<String, Option<String>>>,
     multi_value_headers: Option<HashMap<String, Option<Vec<String>>>>,
+    request_context: Option<RequestContext>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RequestContext {
+    identity: Option<Identity>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Identity {
+    client_cert: Option<ClientCertificate>,
+}
+
+/// There on a domain with mutual TLS alone. API Gateway has verified it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ClientCertificate {
+    client_cert_pem: Option<String>,
 }
 
 impl AuthorizerRequest {
     /// The ARN of the method that is asked for.
     pub fn method_arn(&self) -> Option<&str> {
         self.method_arn.as_deref()
+    }
+
+    /// The client's certificate. What cannot be read is none, and opens nothing.
+    pub fn certificate(&self) -> Option<Certificate> {
+        let identity = self.request_context.as_ref()?.identity.as_ref()?;
+        Certificate::from_pem(identity.client_cert.as_ref()?.client_cert_pem.as_ref()?).ok()
     }
 
     /// Every value of a header, by its name in any case.

@@ -1,12 +1,21 @@
 //! Whose credential it is, and whether they still count: asked of the table at each request.
 
+use gateway::certificate::Confirmation;
 use gateway::jwt::Claims;
 use gateway::model::AllowedModels;
 use gateway::principal::{PrincipalKind, Subject};
 use gateway::scope::Scopes;
 use gateway::store::User;
 
-use crate::{Closed, State};
+use crate::{AuthorizerRequest, Closed, State};
+
+/// A token that is bound to a certificate is whose certificate it is, and on this connection (RFC 8705, section 3).
+pub(crate) fn require_certificate(bound_to: Option<&Confirmation>, request: &AuthorizerRequest) -> Result<(), Closed> {
+    match bound_to {
+        Some(bound_to) if !bound_to.is_of(request.certificate().as_ref()) => Err(Closed::Unauthorized),
+        _ => Ok(()),
+    }
+}
 
 /// The most that a holder may do now, whatever the credential says: everything that it says, where a member is `None`.
 #[derive(Debug, Default)]

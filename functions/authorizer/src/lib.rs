@@ -84,7 +84,7 @@ impl State {
         let credential = credential::from_headers(request).map_err(|NoCredential| Closed::Unauthorized)?;
         let context = match credential {
             Credential::ApiKey(secret) => self.by_api_key(&secret).await?,
-            Credential::Jwt(token) => self.by_token(&token).await?,
+            Credential::Jwt(token) => self.by_token(&token, request).await?,
         };
         answer::allow(request, &context).ok_or(Closed::Unauthorized)
     }
@@ -103,14 +103,14 @@ impl State {
         }
     }
 
-    async fn by_token(&self, token: &str) -> Result<Map<String, Value>, Closed> {
+    async fn by_token(&self, token: &str, request: &AuthorizerRequest) -> Result<Map<String, Value>, Closed> {
         let stopwatch = Stopwatch::start();
         let foreign = self.trusted.verify(token, self.clock.now()).await;
         if let Some(verdict) = foreign.map_err(Closed::Unknown)? {
             count(&verdict, stopwatch);
-            return verdict
-                .map(|identity| answer::of_foreign_token(&identity))
-                .map_err(|_| Closed::Unauthorized);
+            let identity = verdict.map_err(|_| Closed::Unauthorized)?;
+            holder::require_certificate(identity.bound_to.as_ref(), request)?;
+            return Ok(answer::of_foreign_token(&identity));
         }
         self.signing.ring(self.clock.now()).await.map_err(Closed::Unknown)?;
         let stopwatch = Stopwatch::start();
@@ -121,6 +121,7 @@ impl State {
             .map_err(Closed::Unknown)?;
         count(&verdict, stopwatch);
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
+        holder::require_certificate(claims.cnf.as_ref(), request)?;
         let standing = self.standings.of(&claims).await.map_err(Closed::Unknown)?;
         let standing = standing.ok_or(Closed::Unauthorized)?;
         let bounds = self.require_session(&claims).await?;

@@ -1,5 +1,6 @@
-//! Who asks: a service account that shows its secret.
+//! Who asks: a service account that shows its secret, or on whose connection its certificate is.
 
+use gateway::certificate::Certificate;
 use gateway::error::Error;
 use gateway::oauth::{ClientCredentials, invalid_client};
 use gateway::secret::{Secret, SecretKind};
@@ -10,22 +11,45 @@ use jiff::Timestamp;
 use crate::State;
 
 /// An unknown client, a wrong secret, one that has ended, and a client that may not be used are one refusal. The table is asked
-/// and one hash is computed in any case, so that the time tells nothing either.
-pub(crate) async fn authenticated(state: &State, credentials: &ClientCredentials) -> Result<ServiceClient, Error> {
+/// and where a secret is shown one hash is computed in any case, so that the time tells nothing either.
+pub(crate) async fn authenticated(
+    state: &State,
+    credentials: &ClientCredentials,
+    certificate: Option<&Certificate>,
+) -> Result<ServiceClient, Error> {
     let wanted = match is_client_id(&credentials.id) {
         true => credentials.id.as_str(),
         false => "client_unknown",
     };
     let (client, now) = (state.store.client(wanted).await?, state.clock.now());
-    let secret = credentials.secret.parse::<Secret>().ok();
-    let secret = secret.filter(|it| it.kind() == SecretKind::ClientSecret);
-    let (Some(client), Some(secret)) = (client, secret) else {
-        SecretHash::of_nobody(&credentials.secret).await?;
-        return Err(invalid_client());
+    let shown = match &credentials.secret {
+        Some(text) => by_secret(state, client, text, now).await?,
+        None => client.filter(|client| holds_certificate(client, certificate, now)),
     };
-    match shown(state, client, &secret, now).await? {
-        Some(client) if client.is_alive(now) => Ok(client),
-        _ => Err(invalid_client()),
+    shown.filter(|client| client.is_alive(now)).ok_or_else(invalid_client)
+}
+
+/// `tls_client_auth` (RFC 8705, section 2.1): the handshake has shown that the client has the key, and the chain that it leads to an
+/// authority of the truststore; what is left is whose certificate it is.
+fn holds_certificate(client: &ServiceClient, certificate: Option<&Certificate>, now: Timestamp) -> bool {
+    match (&client.certificate, certificate) {
+        (Some(expected), Some(certificate)) => expected.is_of(certificate) && certificate.is_valid_at(now),
+        _ => false,
+    }
+}
+
+async fn by_secret(
+    state: &State,
+    client: Option<ServiceClient>,
+    text: &str,
+    now: Timestamp,
+) -> Result<Option<ServiceClient>, Error> {
+    let secret = text.parse::<Secret>().ok();
+    let secret = secret.filter(|it| it.kind() == SecretKind::ClientSecret);
+    let client = client.filter(|client| client.certificate.is_none());
+    match (client, secret) {
+        (Some(client), Some(secret)) => shown(state, client, &secret, now).await,
+        _ => SecretHash::of_nobody(text).await.map(|()| None),
     }
 }
 

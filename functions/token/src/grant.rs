@@ -1,5 +1,6 @@
 //! The grant `client_credentials` (RFC 6749, section 4.4). It gives no refresh token.
 
+use gateway::certificate::{Certificate, Confirmation};
 use gateway::error::{Error, Kind};
 use gateway::jwt::{ACCESS_TOKEN_SECONDS, Audience, Claims};
 use gateway::oauth::{ClientCredentials, TokenAnswer};
@@ -11,13 +12,15 @@ use gateway::store::ServiceClient;
 use crate::State;
 use crate::client::authenticated;
 
-/// A token for a service account that shows its secret.
+/// A token for a service account.
 pub(crate) async fn client_credentials(
     state: &State,
     credentials: &ClientCredentials,
+    certificate: Option<&Certificate>,
     scope: Option<&str>,
 ) -> Result<TokenAnswer, Error> {
-    let client = authenticated(state, credentials).await?;
+    let client = authenticated(state, credentials, certificate).await?;
+    let cnf = bound(&client, certificate)?;
     let scopes = granted(&client, scope)?;
     let now = state.clock.now_seconds();
     let longest = now + ACCESS_TOKEN_SECONDS;
@@ -37,6 +40,7 @@ pub(crate) async fn client_credentials(
         scope: scopes.to_string(),
         team: client.team.map(Into::into),
         sid: None,
+        cnf,
     };
     let access_token = state.signing.sign(&claims, state.clock.now()).await?;
     Ok(TokenAnswer {
@@ -46,6 +50,20 @@ pub(crate) async fn client_credentials(
         scope: scopes.to_string(),
         refresh_token: None,
     })
+}
+
+/// What the client's tokens are bound to: the certificate of the connection (RFC 8705, section 3). Without one there is no token, since
+/// nobody could use it.
+fn bound(client: &ServiceClient, certificate: Option<&Certificate>) -> Result<Option<Confirmation>, Error> {
+    match (client.binds_tokens(), certificate) {
+        (false, _) => Ok(None),
+        (true, Some(certificate)) => Ok(Some(Confirmation {
+            thumbprint: certificate.thumbprint().clone(),
+        })),
+        (true, None) => Err(Error::invalid(
+            "This client's tokens are bound to a certificate, and the connection has none.",
+        )),
+    }
 }
 
 /// What was asked for, if the client has all of it; without a wish, all that the client has.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State as Extract;
 use axum::response::Response;
 use gateway::error::Error;
-use gateway::http::{Whole, json};
+use gateway::http::{Shown, Whole, json};
 use gateway::jwt::{Claims, looks_like_jwt};
 use gateway::scope::Scope;
 use gateway::secret::{Secret, SecretDigest, SecretKind};
@@ -25,11 +25,12 @@ pub(crate) async fn introspect(
     Extract(state): Extract<Arc<State>>,
     uri: Uri,
     headers: HeaderMap,
+    certificate: Shown,
     Whole(body): Whole,
 ) -> Response {
     let by_basic = headers.contains_key(header::AUTHORIZATION);
     let outcome = async {
-        let (client, form) = form_of_a_client(&state, &uri, &headers, &body).await?;
+        let (client, form) = form_of_a_client(&state, &uri, &headers, &certificate, &body).await?;
         let token = form
             .value("token")
             .ok_or_else(|| Error::invalid("`token` is missing."))?;

@@ -26,9 +26,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::{ConfigError, Variables};
+use gateway::config::{ConfigError, Issuer, Variables};
 use gateway::error::{Error, Kind};
-use gateway::http::{Outcome, Whole, json, read_json, require_content_type};
+use gateway::http::{Outcome, Shown, Whole, json, read_json, require_content_type};
 use gateway::login::LoginConfig;
 use gateway::oauth::{ClientCredentials, Form, client_credentials};
 use gateway::secrets::Secrets;
@@ -43,6 +43,8 @@ use provider::Providers;
 pub struct State {
     store: Store,
     signing: Signing,
+    /// Where clients are asked for a certificate, if there is such a domain.
+    mutual_tls: Option<Issuer>,
     clock: Clock,
     configured: LoginConfig,
     providers: Providers,
@@ -58,6 +60,7 @@ impl State {
         Ok(Self {
             store,
             signing: Signing::new(aws, variables)?,
+            mutual_tls: variables.mutual_tls()?,
             configured: LoginConfig::read(variables)?,
             providers: Providers::new(Secrets::new(aws.secretsmanager()), clock.clone()),
             clock,
@@ -115,6 +118,7 @@ async fn token_by_form(
     Extract(state): Extract<Arc<State>>,
     uri: Uri,
     headers: HeaderMap,
+    Shown(certificate): Shown,
     Whole(body): Whole,
 ) -> Response {
     let by_basic = headers.contains_key(header::AUTHORIZATION);
@@ -137,7 +141,7 @@ async fn token_by_form(
             None => return Err(Error::invalid("`grant_type` is missing.")),
         }
         let credentials = client_credentials(authorization, &form)?;
-        grant::client_credentials(&state, &credentials, form.value("scope")).await
+        grant::client_credentials(&state, &credentials, certificate.as_ref(), form.value("scope")).await
     };
     answered(Box::pin(outcome).await, by_basic)
 }
@@ -145,7 +149,8 @@ async fn token_by_form(
 #[derive(Deserialize)]
 struct JsonRequest {
     client_id: String,
-    client_secret: String,
+    #[serde(default)]
+    client_secret: Option<String>,
     #[serde(default)]
     scope: Option<String>,
 }
@@ -154,6 +159,7 @@ async fn token_by_json(
     Extract(state): Extract<Arc<State>>,
     uri: Uri,
     headers: HeaderMap,
+    Shown(certificate): Shown,
     Whole(body): Whole,
 ) -> Response {
     let outcome = async {
@@ -163,7 +169,7 @@ async fn token_by_json(
             id: request.client_id,
             secret: request.client_secret,
         };
-        grant::client_credentials(&state, &credentials, request.scope.as_deref()).await
+        grant::client_credentials(&state, &credentials, certificate.as_ref(), request.scope.as_deref()).await
     };
     answered(outcome.await, false)
 }
@@ -197,13 +203,15 @@ async fn form_of_a_client(
     state: &State,
     uri: &Uri,
     headers: &HeaderMap,
+    certificate: &Shown,
     body: &[u8],
 ) -> Result<(ServiceClient, Form), Error> {
     refuse_query(uri)?;
     require_content_type(headers, "application/x-www-form-urlencoded")?;
     let form = Form::parse(body)?;
     let credentials = client_credentials(one_authorization(headers)?, &form)?;
-    Ok((client::authenticated(state, &credentials).await?, form))
+    let client = client::authenticated(state, &credentials, certificate.0.as_ref()).await?;
+    Ok((client, form))
 }
 
 /// The same of a client that may have no secret, as the endpoint of RFC 7009 takes it: a public client names itself (section 2.1).
@@ -211,6 +219,7 @@ async fn form_of_any_client(
     state: &State,
     uri: &Uri,
     headers: &HeaderMap,
+    certificate: &Shown,
     body: &[u8],
 ) -> Result<(String, Form), Error> {
     refuse_query(uri)?;
@@ -220,7 +229,7 @@ async fn form_of_any_client(
     match public.map(|client| client.client_id.clone()) {
         Ok(client_id) => Ok((client_id, form)),
         Err(_) => {
-            let (client, form) = form_of_a_client(state, uri, headers, body).await?;
+            let (client, form) = form_of_a_client(state, uri, headers, certificate, body).await?;
             Ok((client.client_id, form))
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State as Extract;
+use gateway::config::Issuer;
 use gateway::http::{Outcome, json};
 use gateway::scope::Scope;
 use http::{HeaderValue, StatusCode, header};
@@ -42,13 +43,15 @@ pub(crate) async fn openid(Extract(state): Extract<Arc<State>>) -> Outcome {
 fn described(state: &State) -> Value {
     let issuer = state.signing.issuer.as_str();
     let at = |path: &str| format!("{issuer}{path}");
-    let methods = ["client_secret_basic", "client_secret_post"];
-    value!({
+    let mut methods = vec!["client_secret_basic", "client_secret_post"];
+    methods.extend(state.mutual_tls.as_ref().map(|_| "tls_client_auth"));
+    let all_methods = [&methods[..], &["none"]].concat();
+    let mut told = value!({
         "issuer": issuer,
         "token_endpoint": at("/oauth/token"),
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": all_methods,
         "revocation_endpoint": at("/oauth/revoke"),
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint_auth_methods_supported": all_methods,
         "introspection_endpoint": at("/oauth/introspect"),
         "introspection_endpoint_auth_methods_supported": methods,
         "jwks_uri": at("/.well-known/jwks.json"),
@@ -60,6 +63,22 @@ fn described(state: &State) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "scopes_supported": Scope::ALL.map(Scope::name),
+    });
+    if let Some(domain) = &state.mutual_tls {
+        told["tls_client_certificate_bound_access_tokens"] = true.into();
+        told["mtls_endpoint_aliases"] = aliases(domain);
+    }
+    told
+}
+
+/// Where a client that has a certificate finds what is elsewhere without one (RFC 8705, section 5).
+fn aliases(domain: &Issuer) -> Value {
+    let at = |path: &str| format!("{domain}{path}");
+    value!({
+        "token_endpoint": at("/oauth/token"),
+        "revocation_endpoint": at("/oauth/revoke"),
+        "introspection_endpoint": at("/oauth/introspect"),
+        "device_authorization_endpoint": at("/oauth/device_authorization"),
     })
 }
 

@@ -247,6 +247,7 @@ async fn answer(
         scope: scopes.to_string(),
         team: user.team.clone().map(Into::into),
         sid: Some(session.session_id.clone()),
+        cnf: None,
     };
     let access_token = state.signing.sign(&claims, state.clock.now()).await?;
     Ok(TokenAnswer {

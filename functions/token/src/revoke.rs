@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse as _, Response};
 use gateway::error::Error;
-use gateway::http::Whole;
+use gateway::http::{Shown, Whole};
 use gateway::jwt::looks_like_jwt;
 use http::{HeaderMap, StatusCode, Uri, header};
 
@@ -18,11 +18,12 @@ pub(crate) async fn revoke(
     Extract(state): Extract<Arc<State>>,
     uri: Uri,
     headers: HeaderMap,
+    certificate: Shown,
     Whole(body): Whole,
 ) -> Response {
     let by_basic = headers.contains_key(header::AUTHORIZATION);
     let outcome = async {
-        let (client_id, form) = form_of_any_client(&state, &uri, &headers, &body).await?;
+        let (client_id, form) = form_of_any_client(&state, &uri, &headers, &certificate, &body).await?;
         let token = form
             .value("token")
             .ok_or_else(|| Error::invalid("`token` is missing."))?;

@@ -24,6 +24,7 @@ pub(super) fn claims() -> Claims {
         scope: "models:invoke".into(),
         team: None,
         sid: None,
+        cnf: None,
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
+use crate::certificate::CertificateLogin;
 use crate::error::Error;
 use crate::model::AllowedModels;
 use crate::principal::Team;
@@ -104,6 +105,13 @@ pub struct ServiceClient {
     /// Its secrets, oldest first.
     #[serde(default)]
     pub secrets: Vec<ClientSecret>,
+    /// By which certificate it authenticates, if it does: then by that alone, and its secrets open nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateLogin>,
+    /// Whether its tokens are bound to the certificate of the connection on which they are asked for. Where nothing is said they are if
+    /// it authenticates by certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binds_tokens: Option<bool>,
     /// The SHA-256 of the one secret of an item of version 1. Once read it is among the secrets.
     #[serde(default, skip_serializing)]
     digest: Option<SecretDigest>,
@@ -132,6 +140,13 @@ fn is_zero(revision: &u64) -> bool {
 impl ServiceClient {
     /// A service account that does not exist yet.
     pub fn new(client_id: String, name: String, scopes: Scopes, secret: ClientSecret, created_at: Timestamp) -> Self {
+        let mut client = Self::without_secret(client_id, name, scopes, created_at);
+        client.secrets.push(secret);
+        client
+    }
+
+    /// The same without a secret.
+    pub fn without_secret(client_id: String, name: String, scopes: Scopes, created_at: Timestamp) -> Self {
         Self {
             client_id,
             name,
@@ -140,7 +155,9 @@ impl ServiceClient {
             roles: Vec::new(),
             models: None,
             status: ClientStatus::Active,
-            secrets: vec![secret],
+            secrets: Vec::new(),
+            certificate: None,
+            binds_tokens: None,
             digest: None,
             hint: None,
             created_at,
@@ -181,6 +198,11 @@ impl ServiceClient {
     /// What its tokens may allow at the most.
     pub fn allowed(&self) -> Scopes {
         self.scopes.union(&scopes_of(&self.roles))
+    }
+
+    /// Whether its tokens are bound to a certificate (RFC 8705, section 3.4).
+    pub fn binds_tokens(&self) -> bool {
+        self.binds_tokens.unwrap_or(self.certificate.is_some())
     }
 
     /// Whether it may be used at `now`: it gets tokens, and its tokens count.

@@ -211,6 +211,7 @@ pub(super) async fn claims(stack: &Stack) -> Claims {
         scope: "models:invoke usage:read files keys admin".into(),
         team: None,
         sid: None,
+        cnf: None,
     }
 }
 

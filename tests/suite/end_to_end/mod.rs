@@ -34,6 +34,7 @@ mod killed;
 pub(crate) mod login;
 mod metering;
 mod models;
+mod mutual_tls;
 mod restart;
 mod secrecy;
 mod shape;

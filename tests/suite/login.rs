@@ -5,4 +5,5 @@ pub(crate) mod desk;
 mod device;
 mod flow;
 mod grants;
+mod presets;
 mod providers;

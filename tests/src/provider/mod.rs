@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 pub use certified::{Certified, free_port};
 pub use github::{GITHUB_TOKEN, Github};
-pub use oidc::Oidc;
+pub use oidc::{ACCESS_TOKEN, Oidc};
 
 /// What the providers call the gateway.
 pub const CLIENT_ID: &str = "gateway-at-the-provider";

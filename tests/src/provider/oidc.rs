@@ -16,6 +16,9 @@ use serde_json::{Map, Value, json};
 
 use super::{CLIENT_ID, CLIENT_SECRET, listen, parameter, serve};
 
+/// The access token that comes with every id token.
+pub const ACCESS_TOKEN: &str = "upstream-access-token";
+
 /// A running provider.
 #[derive(Clone)]
 pub struct Oidc {
@@ -36,6 +39,12 @@ pub struct Spoilt {
     pub header: Option<Header>,
     /// A token that is answered in place of a signed one.
     pub id_token: Option<String>,
+    /// What a symmetric signature is made with: the public key, unless told otherwise.
+    pub secret: Option<Vec<u8>>,
+    /// Keys that it publishes besides its own.
+    pub keys: Vec<Value>,
+    /// What its userinfo tells, where the discovery document names one.
+    pub userinfo: Value,
 }
 
 struct Granted {
@@ -75,11 +84,11 @@ impl Oidc {
         };
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
-            .route(
-                "/jwks",
-                get(async |State(it): State<Self>| Json(json!({"keys": [it.key.jwk]}))),
-            )
+            // Where an authorization server of one's own is at Okta.
+            .route("/oauth2/default/.well-known/openid-configuration", get(discovery))
+            .route("/jwks", get(async |State(it): State<Self>| Json(it.keys())))
             .route("/token", post(token))
+            .route("/userinfo", get(userinfo))
             .with_state(provider.clone());
         serve(listener, router).await;
         provider
@@ -105,6 +114,12 @@ impl Oidc {
         code
     }
 
+    fn keys(&self) -> Value {
+        let mut keys = self.spoilt.lock().unwrap().keys.clone();
+        keys.push(self.key.jwk.clone());
+        json!({ "keys": keys })
+    }
+
     fn signed(&self, claims: &Value) -> String {
         let spoilt = self.spoilt.lock().unwrap();
         if let Some(token) = &spoilt.id_token {
@@ -116,8 +131,9 @@ impl Oidc {
         match header.alg {
             // The trick of old: the public key as the secret of a symmetric signature.
             Algorithm::HS256 => {
-                let secret = EncodingKey::from_secret(self.key.jwk.to_string().as_bytes());
-                jsonwebtoken::encode(&header, claims, &secret).unwrap()
+                let public = self.key.jwk.to_string().into_bytes();
+                let secret = spoilt.secret.clone().unwrap_or(public);
+                jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&secret)).unwrap()
             }
             _ => jsonwebtoken::encode(&header, claims, &self.key.signing).unwrap(),
         }
@@ -129,6 +145,7 @@ async fn discovery(State(it): State<Oidc>) -> Json<Value> {
     let mut document = json!({
         "issuer": url, "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/token"),
         "jwks_uri": format!("{url}/jwks"), "authorization_response_iss_parameter_supported": true,
+        "response_types_supported": ["code"], "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
     });
     let changes = it.spoilt.lock().unwrap().discovery.clone();
     document.as_object_mut().unwrap().extend(changes);
@@ -165,6 +182,13 @@ async fn token(State(it): State<Oidc>, headers: HeaderMap, body: String) -> (Sta
     if !right {
         return refused("invalid_grant");
     }
-    let answer = json!({"access_token": "upstream-access-token", "token_type": "Bearer", "id_token": it.signed(&granted.claims)});
+    let answer = json!({"access_token": ACCESS_TOKEN, "token_type": "Bearer", "id_token": it.signed(&granted.claims)});
     (StatusCode::OK, Json(answer))
+}
+
+async fn userinfo(State(it): State<Oidc>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
+    if headers["authorization"] != format!("Bearer {ACCESS_TOKEN}") {
+        return (StatusCode::UNAUTHORIZED, Json(Value::Null));
+    }
+    (StatusCode::OK, Json(it.spoilt.lock().unwrap().userinfo.clone()))
 }

@@ -38,6 +38,11 @@ impl Desk {
 
     /// With members of the configuration replaced.
     pub(crate) async fn with(replaced: &Value) -> Self {
+        Self::made(|_| replaced.clone()).await
+    }
+
+    /// With members that know where the OpenID provider is.
+    pub(crate) async fn made(replaced: impl FnOnce(&str) -> Value) -> Self {
         let backing = Backing::start().await;
         let (oidc, github) = (Oidc::start().await, Github::start().await);
         let secrets = Aws::from_environment(backing.variables("token", &[]))
@@ -49,7 +54,7 @@ impl Desk {
         configured
             .as_object_mut()
             .unwrap()
-            .extend(replaced.as_object().unwrap().clone());
+            .extend(replaced(&oidc.url).as_object().unwrap().clone());
         let functions = Functions::with(&backing, &[("TOLLGATE_LOGIN", &configured.to_string())]);
         Self {
             backing,

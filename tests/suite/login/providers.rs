@@ -1,11 +1,13 @@
 //! What providers say, right and wrong: id tokens, documents, GitHub's ways, and whom their people become here.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use gateway::role::Role;
 use gateway::store::Identity;
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
 use tests::event::request;
-use tests::provider::{GITHUB_TOKEN, parameter};
+use tests::provider::{ACCESS_TOKEN, CLIENT_SECRET, GITHUB_TOKEN, parameter};
 
 use super::desk::{Desk, encoded};
 
@@ -41,6 +43,13 @@ async fn an_id_token_with_any_claim_wrong_lets_nobody_in() {
     assert_eq!(outcome(&desk, &good).await, "code");
     let alone = json!({"aud": ["gateway-at-the-provider"], "azp": "gateway-at-the-provider"});
     assert_eq!(outcome(&desk, &with(good.clone(), &alone)).await, "code");
+    // OpenID Connect Core, section 3.1.3.6: the left half of the SHA-256.
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, ACCESS_TOKEN.as_bytes());
+    let hash = BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]);
+    assert_eq!(
+        outcome(&desk, &with(good.clone(), &json!({ "at_hash": hash }))).await,
+        "code"
+    );
     for changes in [
         json!({"iss": "https://evil.example"}),
         json!({"iss": format!("{}/", desk.oidc.url)}),
@@ -54,6 +63,12 @@ async fn an_id_token_with_any_claim_wrong_lets_nobody_in() {
         json!({"nonce": ""}),
         json!({"exp": now}),
         json!({"exp": "later"}),
+        json!({"exp": (now + 300).to_string()}),
+        json!({"exp": "2099-01-01T00:00:00Z"}),
+        json!({"iat": "2026-01-01T00:00:00Z"}),
+        json!({"aud": ["gateway-at-the-provider", "gateway-at-the-provider"]}),
+        json!({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}),
+        json!({"at_hash": ""}),
         json!({"iat": now + 61}),
         json!({"sub": ""}),
         json!({"sub": 7}),
@@ -87,6 +102,23 @@ async fn an_id_token_of_another_key_or_algorithm_lets_nobody_in() {
         desk.oidc.spoilt.lock().unwrap().header = Some(header.clone());
         assert_eq!(outcome(&desk, &good).await, told, "{header:?}");
     }
+    // Neither is a symmetric key that the provider publishes, nor the secret that it gave the gateway.
+    let (symmetric, kid) = (b"a symmetric key that anybody has".to_vec(), Some("symmetric"));
+    let published = BASE64_URL_SAFE_NO_PAD.encode(&symmetric);
+    let published = json!({"kty": "oct", "alg": "HS256", "use": "sig", "kid": "symmetric", "k": published});
+    for (secret, kid, keys) in [
+        (symmetric, kid, vec![published]),
+        (CLIENT_SECRET.as_bytes().to_vec(), None, vec![]),
+        (CLIENT_SECRET.as_bytes().to_vec(), Some("one"), vec![]),
+    ] {
+        let desk = Desk::new().await;
+        {
+            let mut spoilt = desk.oidc.spoilt.lock().unwrap();
+            (spoilt.secret, spoilt.keys) = (Some(secret), keys);
+            spoilt.header = Some(header(Algorithm::HS256, kid));
+        }
+        assert_eq!(outcome(&desk, &desk.claims("ada")).await, "server_error", "{kid:?}");
+    }
     let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.";
     for token in [none, "", "a.b", "a.b.c.d", "{}"] {
         desk.oidc.spoilt.lock().unwrap().id_token = Some(token.into());
@@ -106,6 +138,10 @@ async fn a_provider_that_names_another_issuer_or_places_of_ours_begins_no_login(
         json!({"jwks_uri": 1}),
         json!({"authorization_endpoint": "javascript:alert(1)"}),
         json!({"userinfo_endpoint": "http://10.0.0.1/"}),
+        json!({"end_session_endpoint": "javascript:alert(1)"}),
+        json!({"end_session_endpoint": "https://169.254.169.254/"}),
+        json!({"token_endpoint": null}),
+        json!({"response_types_supported": "code"}),
     ] {
         let desk = Desk::new().await;
         desk.oidc.spoilt.lock().unwrap().discovery = changes.as_object().unwrap().clone();

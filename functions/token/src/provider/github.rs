@@ -12,12 +12,22 @@ use super::{Attempt, Person};
 /// So many organisations are looked at.
 const ORGANISATIONS: &str = "/user/orgs?per_page=100";
 
-pub(super) fn authorization_endpoint(provider: &Provider) -> Result<Url, Error> {
-    at(&provider.github.site, "/login/oauth/authorize", provider)
+/// Where the browser is to go.
+pub(super) fn authorization_url(provider: &Provider, attempt: &Attempt) -> Result<Url, Error> {
+    let mut url = at(&provider.github.site, "/login/oauth/authorize", provider)?;
+    url.query_pairs_mut()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &provider.client_id)
+        .append_pair("redirect_uri", &attempt.callback)
+        .append_pair("scope", &scope(provider))
+        .append_pair("state", &attempt.state)
+        .append_pair("code_challenge", &attempt.challenge())
+        .append_pair("code_challenge_method", "S256");
+    Ok(url)
 }
 
 /// Organisations are asked for only where they give something.
-pub(super) fn scope(provider: &Provider) -> String {
+fn scope(provider: &Provider) -> String {
     let basic = "read:user user:email";
     if provider.rules.groups.is_empty() {
         basic.to_owned()
@@ -84,7 +94,7 @@ async fn exchange(
         ("code_verifier", &*attempt.verifier),
     ];
     let url = at(&provider.github.site, "/login/oauth/access_token", provider)?;
-    let answer = outside.post(&url, &form, None).await?;
+    let answer = outside.post(&url, &form).await?;
     let denied = || Error::new(Kind::AccessDenied, "The identity provider did not accept the login.");
     // The status says nothing: a refused code is a 200 with `error`.
     if answer.json.get("error").is_some() {

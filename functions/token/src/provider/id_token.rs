@@ -1,25 +1,40 @@
-//! Id tokens (OpenID Connect Core, section 3.1.3.7), verified by the provider's published keys alone.
+//! Id tokens (OpenID Connect Core, section 3.1.3.7): verified by `openidconnect`, and held to what it leaves to its users.
 
-use gateway::login::{Make, Provider};
-use gateway::store::Identity;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use openidconnect::core::{CoreIdToken, CoreIdTokenVerifier, CoreJwsSigningAlgorithm as Algorithm, CoreTokenResponse};
+use openidconnect::{
+    AccessToken, AccessTokenHash, ClaimsVerificationError, ClientId, Nonce, OAuth2TokenResponse as _,
+    SignatureVerificationError, TokenResponse as _,
+};
 use serde_json::{Map, Value};
 
-use super::Person;
+use super::discovery::Discovered;
 
 /// How far clocks may be apart.
 const LEEWAY_SECONDS: i64 = 60;
 const LONGEST_BYTES: usize = 32 * 1024;
-
-/// A provider's keys, those that can verify.
-pub(super) struct Keys(Vec<Jwk>);
+/// None is symmetric. Which of them a key may be used with is said by its kind, its curve and its `alg`.
+const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RsaSsaPkcs1V15Sha256,
+    Algorithm::RsaSsaPkcs1V15Sha384,
+    Algorithm::RsaSsaPkcs1V15Sha512,
+    Algorithm::RsaSsaPssSha256,
+    Algorithm::RsaSsaPssSha384,
+    Algorithm::RsaSsaPssSha512,
+    Algorithm::EcdsaP256Sha256,
+    Algorithm::EcdsaP384Sha384,
+    Algorithm::EdDsa,
+];
 
 /// Why an id token does not count. For the log alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("an id token is malformed or has a wrong signature")]
+    #[error("there is no id token, or it is malformed")]
     Invalid,
+    #[error("an id token has a wrong signature")]
+    Signature,
     #[error("an id token names a key that its provider does not publish")]
     UnknownKey,
     #[error("an id token is from another issuer")]
@@ -30,93 +45,102 @@ pub(super) enum Refusal {
     Nonce,
     #[error("an id token has ended, or is from the future")]
     Time,
+    #[error("an id token came with another access token than its own")]
+    AccessToken,
 }
 
-/// What a token must say.
+impl From<ClaimsVerificationError> for Refusal {
+    fn from(error: ClaimsVerificationError) -> Self {
+        match error {
+            ClaimsVerificationError::InvalidIssuer(_) => Self::Issuer,
+            ClaimsVerificationError::InvalidAudience(_) => Self::Audience,
+            ClaimsVerificationError::InvalidNonce(_) => Self::Nonce,
+            ClaimsVerificationError::Expired(_) => Self::Time,
+            ClaimsVerificationError::SignatureVerification(error) => error.into(),
+            _ => Self::Invalid,
+        }
+    }
+}
+
+impl From<SignatureVerificationError> for Refusal {
+    fn from(error: SignatureVerificationError) -> Self {
+        match error {
+            SignatureVerificationError::NoMatchingKey => Self::UnknownKey,
+            _ => Self::Signature,
+        }
+    }
+}
+
+/// What a token must say, besides being of its provider.
 pub(super) struct Wanted<'a> {
-    pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
     pub(super) nonce: &'a str,
     pub(super) now_seconds: i64,
 }
 
-impl Keys {
-    /// What cannot be read as a key is left out: a provider may publish kinds that are not known here.
-    pub(super) fn read(document: &Map<String, Value>) -> Self {
-        let keys = document.get("keys").and_then(Value::as_array).into_iter().flatten();
-        let keys = keys.filter_map(|key| serde_json::from_value::<Jwk>(key.clone()).ok());
-        let signs = |key: &Jwk| !matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption));
-        Self(keys.filter(signs).filter(|key| algorithm(key).is_some()).collect())
-    }
-
-    /// The key of this name; without a name, the only key.
-    fn named(&self, kid: Option<&str>) -> Option<&Jwk> {
-        match (kid, &self.0[..]) {
-            (Some(kid), keys) => keys.iter().find(|key| key.common.key_id.as_deref() == Some(kid)),
-            (None, [only]) => Some(only),
-            (None, _) => None,
-        }
-    }
-}
-
-/// The algorithm of a key: what it says of itself, if its kind can do that. It never comes from the token, and is never symmetric.
-fn algorithm(key: &Jwk) -> Option<Vec<Algorithm>> {
-    use jsonwebtoken::jwk::KeyAlgorithm as Named;
-    let rsa = [
-        (Named::RS256, Algorithm::RS256),
-        (Named::RS384, Algorithm::RS384),
-        (Named::RS512, Algorithm::RS512),
-        (Named::PS256, Algorithm::PS256),
-        (Named::PS384, Algorithm::PS384),
-        (Named::PS512, Algorithm::PS512),
-    ];
-    let fitting: Vec<(Named, Algorithm)> = match &key.algorithm {
-        AlgorithmParameters::RSA(_) => rsa.to_vec(),
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            vec![(Named::ES256, Algorithm::ES256)]
-        }
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P384 => {
-            vec![(Named::ES384, Algorithm::ES384)]
-        }
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            vec![(Named::EdDSA, Algorithm::EdDSA)]
-        }
-        _ => return None,
-    };
-    let named = |(name, _): &&(Named, Algorithm)| key.common.key_algorithm.is_none_or(|own| own == *name);
-    let algorithms: Vec<_> = fitting.iter().filter(named).map(|(_, algorithm)| *algorithm).collect();
-    (!algorithms.is_empty()).then_some(algorithms)
-}
-
-pub(super) fn verify(token: &str, keys: &Keys, wanted: &Wanted<'_>) -> Result<Map<String, Value>, Refusal> {
-    if token.len() > LONGEST_BYTES {
+/// The claims, as they were signed.
+pub(super) fn verify(
+    tokens: &CoreTokenResponse,
+    discovered: &Discovered,
+    wanted: &Wanted<'_>,
+) -> Result<Map<String, Value>, Refusal> {
+    let token = tokens.id_token().ok_or(Refusal::Invalid)?;
+    let text = token.to_string();
+    if text.len() > LONGEST_BYTES {
         return Err(Refusal::Invalid);
     }
-    let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Invalid)?;
-    let key = keys.named(header.kid.as_deref()).ok_or(Refusal::UnknownKey)?;
-    let algorithms = algorithm(key).ok_or(Refusal::UnknownKey)?;
-    if !algorithms.contains(&header.alg) {
-        return Err(Refusal::Invalid);
+    let verifier = verifier(discovered, wanted)?;
+    let claims = token.claims(&verifier, &Nonce::new(wanted.nonce.to_owned()))?;
+    if let Some(hash) = claims.access_token_hash() {
+        check_hash(token, &verifier, tokens.access_token(), hash)?;
     }
-    let mut validation = Validation::new(header.alg);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    let decoding = DecodingKey::from_jwk(key).map_err(|_| Refusal::Invalid)?;
-    let claims = jsonwebtoken::decode::<Map<String, Value>>(token, &decoding, &validation)
-        .map_err(|_| Refusal::Invalid)?
-        .claims;
+    let claims = signed(&text).ok_or(Refusal::Invalid)?;
     check(&claims, wanted)?;
     Ok(claims)
 }
 
+/// The client is a public one to the verifier, which by that has no secret to check a symmetric signature with.
+fn verifier<'a>(discovered: &Discovered, wanted: &Wanted<'_>) -> Result<CoreIdTokenVerifier<'a>, Refusal> {
+    let now = DateTime::<Utc>::from_timestamp(wanted.now_seconds, 0).ok_or(Refusal::Time)?;
+    let latest = wanted.now_seconds + LEEWAY_SECONDS;
+    let verifier = CoreIdTokenVerifier::new_public_client(
+        ClientId::new(wanted.client_id.to_owned()),
+        discovered.metadata.issuer().clone(),
+        discovered.metadata.jwks().clone(),
+    );
+    let issued = move |at: DateTime<Utc>| match at.timestamp() <= latest {
+        true => Ok(()),
+        false => Err("issued in the future".to_owned()),
+    };
+    Ok(verifier
+        .set_allowed_algs(ALGORITHMS)
+        .set_time_fn(move || now)
+        .set_issue_time_verifier_fn(issued))
+}
+
+/// `at_hash`, which the code flow may leave out (OpenID Connect Core, section 3.1.3.8).
+fn check_hash(
+    token: &CoreIdToken,
+    verifier: &CoreIdTokenVerifier<'_>,
+    access_token: &AccessToken,
+    hash: &AccessTokenHash,
+) -> Result<(), Refusal> {
+    let made = AccessTokenHash::from_token(access_token, token.signing_alg()?, token.signing_key(verifier)?);
+    match made {
+        Ok(made) if made == *hash => Ok(()),
+        _ => Err(Refusal::AccessToken),
+    }
+}
+
+/// The claims of a token that was verified. The library's own reading of them is kinder: it takes texts for times and for booleans.
+fn signed(token: &str) -> Option<Map<String, Value>> {
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
+/// What the library leaves open: `azp`, other audiences, texts for numbers, and how long a subject is.
 fn check(claims: &Map<String, Value>, wanted: &Wanted<'_>) -> Result<(), Refusal> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let number = |name: &str| claims.get(name).and_then(Value::as_i64).ok_or(Refusal::Time);
-    if text("iss") != Some(wanted.issuer) {
-        return Err(Refusal::Issuer);
-    }
     let alone = match claims.get("aud") {
         Some(Value::String(audience)) => audience == wanted.client_id,
         Some(Value::Array(audiences)) => audiences.len() == 1 && audiences[0] == wanted.client_id,
@@ -126,58 +150,14 @@ fn check(claims: &Map<String, Value>, wanted: &Wanted<'_>) -> Result<(), Refusal
     if !alone || claims.contains_key("azp") && text("azp") != Some(wanted.client_id) {
         return Err(Refusal::Audience);
     }
-    if text("nonce") != Some(wanted.nonce) {
-        return Err(Refusal::Nonce);
-    }
-    if number("exp")? <= wanted.now_seconds || number("iat")? > wanted.now_seconds + LEEWAY_SECONDS {
+    if !["exp", "iat"]
+        .iter()
+        .all(|name| claims.get(*name).is_some_and(Value::is_number))
+    {
         return Err(Refusal::Time);
     }
     match text("sub") {
         Some(subject) if (1..=255).contains(&subject.len()) => Ok(()),
         _ => Err(Refusal::Invalid),
-    }
-}
-
-/// Who they are for the company's directory. It is taken from the id token alone, which is signed.
-fn directory_identity(claims: &Map<String, Value>, provider: &Provider) -> Option<Identity> {
-    let claim = provider.directory_claim.as_ref()?;
-    let subject = claims
-        .get(claim)?
-        .as_str()
-        .filter(|text| (1..=255).contains(&text.len()))?;
-    Some(Identity {
-        issuer: claims.get("iss")?.as_str()?.to_owned(),
-        claim: claim.clone(),
-        subject: subject.to_owned(),
-    })
-}
-
-/// Who the verified claims are about.
-pub(super) fn person(claims: &Map<String, Value>, more: Option<&Map<String, Value>>, provider: &Provider) -> Person {
-    let value = |name: &str| claims.get(name).or_else(|| more?.get(name));
-    let text = |name: &str| {
-        value(name)
-            .and_then(Value::as_str)
-            .filter(|text| text.len() <= 256)
-            .map(str::to_owned)
-    };
-    // Microsoft lets a directory write any address into a token, and says nothing of whether it was verified.
-    let email_verified = provider.kind != Make::Microsoft && value("email_verified") == Some(&Value::Bool(true));
-    let groups = value(&provider.groups_claim).and_then(Value::as_array);
-    Person {
-        identity: Identity::of_subject(
-            text("iss").unwrap_or_default(),
-            claims.get("sub").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        ),
-        directory_identity: directory_identity(claims, provider),
-        name: text("name"),
-        email: text("email"),
-        email_verified,
-        groups: groups
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
     }
 }

@@ -1,5 +1,7 @@
 //! Identity providers: where a browser is sent, and who it was that came back.
 //!
+//! OpenID is spoken by the crate `openidconnect` (docs/adr/0013), which no other function has.
+//!
 //! Everything that a provider says is hostile input: its documents are bounded, its endpoints must be https (loopback for a provider
 //! that is there itself), no redirect is followed. Its tokens live in this module's variables and nowhere else.
 
@@ -7,6 +9,8 @@ mod discovery;
 mod github;
 mod id_token;
 mod outside;
+mod person;
+mod userinfo;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,24 +19,14 @@ use gateway::clock::Clock;
 use gateway::error::Error;
 use gateway::login::{Make, Provider};
 use gateway::secrets::Secrets;
-use gateway::store::Identity;
+use openidconnect::OAuth2TokenResponse as _;
 use reqwest::Url;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use discovery::Discovered;
 pub(crate) use outside::Outside;
-
-/// Who came, as their provider says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Person {
-    pub(crate) identity: Identity,
-    /// How the company's directory knows them, if by another claim.
-    pub(crate) directory_identity: Option<Identity>,
-    pub(crate) name: Option<String>,
-    pub(crate) email: Option<String>,
-    pub(crate) email_verified: bool,
-    pub(crate) groups: Vec<String>,
-}
+pub(crate) use person::Person;
 
 /// What one login is about. Nonce and verifier are secrets of this login.
 pub(crate) struct Attempt {
@@ -69,27 +63,10 @@ impl Providers {
 
     /// Where the browser is to go (OpenID Connect Core, section 3.1.2.1).
     pub(crate) async fn authorization_url(&self, provider: &Provider, attempt: &Attempt) -> Result<Url, Error> {
-        let (mut url, scope) = match provider.kind {
-            Make::Github => (github::authorization_endpoint(provider)?, github::scope(provider)),
-            _ => {
-                let discovered = self.discovered(provider).await?;
-                let scopes = ["openid", "email", "profile"].map(str::to_owned);
-                let scopes: Vec<_> = scopes.into_iter().chain(provider.extra_scopes.clone()).collect();
-                (discovered.authorization_endpoint.clone(), scopes.join(" "))
-            }
-        };
-        url.query_pairs_mut()
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &provider.client_id)
-            .append_pair("redirect_uri", &attempt.callback)
-            .append_pair("scope", &scope)
-            .append_pair("state", &attempt.state)
-            .append_pair("code_challenge", &attempt.challenge())
-            .append_pair("code_challenge_method", "S256");
-        if provider.kind != Make::Github {
-            url.query_pairs_mut().append_pair("nonce", &attempt.nonce);
+        match provider.kind {
+            Make::Github => github::authorization_url(provider, attempt),
+            _ => self.discovered(provider).await?.authorization_url(provider, attempt),
         }
-        Ok(url)
     }
 
     /// Whether a callback comes from the provider that was asked (RFC 9207, section 2.4).
@@ -98,7 +75,7 @@ impl Providers {
         match iss {
             Some(iss) => Ok(right.as_deref() == Some(iss)),
             None if provider.kind == Make::Github => Ok(true),
-            None => Ok(!self.discovered(provider).await?.names_itself_in_answers),
+            None => Ok(!self.discovered(provider).await?.names_itself_in_answers()),
         }
     }
 
@@ -122,23 +99,26 @@ impl Providers {
         let tokens = discovery::exchange(&self.outside, &discovered, provider, attempt, code, secret).await?;
         let now = self.clock.now_seconds();
         let wanted = id_token::Wanted {
-            issuer: &discovered.issuer,
             client_id: &provider.client_id,
             nonce: &attempt.nonce,
             now_seconds: now,
         };
-        let claims = match id_token::verify(&tokens.id_token, &discovered.keys, &wanted) {
+        let claims = match id_token::verify(&tokens, &discovered, &wanted) {
             // The provider may have a new key. Its documents are read again, but not for every token of somebody's making.
             Err(id_token::Refusal::UnknownKey) if discovered.read_at + discovery::REREAD_SECONDS <= now => {
                 self.known.lock().await.remove(&provider.id);
                 let again = self.discovered(provider).await?;
-                id_token::verify(&tokens.id_token, &again.keys, &wanted)
+                id_token::verify(&tokens, &again, &wanted)
             }
             verdict => verdict,
         }
         .map_err(Error::internal)?;
-        let more = discovery::userinfo(&self.outside, &discovered, &tokens, &claims).await?;
-        Ok(id_token::person(&claims, more.as_ref(), provider))
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
+        let more = match person::is_thin(&claims, provider) {
+            true => userinfo::read(&self.outside, &discovered, tokens.access_token(), subject).await?,
+            false => None,
+        };
+        person::person(&claims, more.as_ref(), provider)
     }
 
     /// The provider's documents. However many ask at once, they are read once; a failure is not kept.

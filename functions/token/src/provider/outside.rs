@@ -1,11 +1,13 @@
 //! Requests to providers: https, no redirects, little time, bounded answers.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use gateway::error::Error;
 use http::header;
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::{Client, Request, RequestBuilder, Response, Url};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -40,6 +42,11 @@ impl Outside {
         self.0.get_or_try_init(build).await
     }
 
+    /// For the library's requests to the provider with this issuer.
+    pub(super) fn asking<'a>(&'a self, issuer: &'a str) -> Asking<'a> {
+        Asking { outside: self, issuer }
+    }
+
     pub(super) async fn get(&self, url: &Url, bearer: Option<&str>) -> Result<Answer, Error> {
         let mut request = self.client().await?.get(url.clone());
         if let Some(token) = bearer {
@@ -48,31 +55,45 @@ impl Outside {
         answer(request).await
     }
 
-    /// Posts a form; `basic` is the client's id and secret.
-    pub(super) async fn post(
-        &self,
-        url: &Url,
-        form: &[(&str, &str)],
-        basic: Option<(&str, &str)>,
-    ) -> Result<Answer, Error> {
+    pub(super) async fn post(&self, url: &Url, form: &[(&str, &str)]) -> Result<Answer, Error> {
         let body = serde_urlencoded::to_string(form).map_err(Error::internal)?;
-        let mut request = self
-            .client()
-            .await?
-            .post(url.clone())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body);
-        if let Some((id, secret)) = basic {
-            request = request.basic_auth(form_encoded(id)?, Some(form_encoded(secret)?));
-        }
-        answer(request).await
+        let request = self.client().await?.post(url.clone());
+        let form_type = "application/x-www-form-urlencoded";
+        answer(request.header(header::CONTENT_TYPE, form_type).body(body)).await
     }
 }
 
-/// Both parts are form-encoded inside Basic (RFC 6749, section 2.3.1).
-fn form_encoded(text: &str) -> Result<String, Error> {
-    let pair = serde_urlencoded::to_string([("", text)]).map_err(Error::internal)?;
-    Ok(pair.trim_start_matches('=').to_owned())
+/// The HTTP client that `openidconnect` is given.
+pub(super) struct Asking<'a> {
+    outside: &'a Outside,
+    issuer: &'a str,
+}
+
+impl Asking<'_> {
+    /// Goes nowhere that [`endpoint`] refuses. A provider that fails is unavailable, whatever it says besides.
+    pub(super) async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+        let mut request = Request::try_from(request).map_err(Error::internal)?;
+        *request.url_mut() = endpoint(Some(request.url().as_str()), self.issuer)?;
+        let client = self.outside.client().await?;
+        let response = client.execute(request).await.map_err(Error::unavailable)?;
+        if response.status().is_server_error() {
+            return Err(Error::unavailable("a provider fails"));
+        }
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut answer = HttpResponse::new(bounded(response).await?);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Asking<'_> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Error>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.ask(request))
+    }
 }
 
 async fn answer(request: RequestBuilder) -> Result<Answer, Error> {

@@ -142,8 +142,10 @@ mod tests {
             "/cb",
             "data:text/html,x",
         ] {
-            let text = format!(r#"{{"clients":[{{"client_id":"a","name":"A","redirect_uris":["{uri}"]}}]}}"#);
-            assert!(read(&text).is_err(), "{uri}");
+            for list in ["redirect_uris", "post_logout_redirect_uris"] {
+                let text = format!(r#"{{"clients":[{{"client_id":"a","name":"A","{list}":["{uri}"]}}]}}"#);
+                assert!(read(&text).is_err(), "{list}: {uri}");
+            }
         }
     }
 }

@@ -5,5 +5,6 @@ pub(crate) mod desk;
 mod device;
 mod flow;
 mod grants;
+mod logout;
 mod presets;
 mod providers;

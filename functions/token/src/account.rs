@@ -1,4 +1,4 @@
-//! What a person sees and ends of their own: who they are, their sessions, logout. And by JSON what `/oauth/token` takes by form.
+//! What a person sees and ends of their own: who they are and their sessions. And by JSON what `/oauth/token` takes by form.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json as value};
 
-use crate::{State, people};
+use crate::{State, grants};
 
 pub(crate) async fn providers(Extract(state): Extract<Arc<State>>) -> Outcome {
     let issuer = &state.signing.issuer;
@@ -59,8 +59,8 @@ pub(crate) async fn token(
     let outcome = async {
         crate::refuse_query(&uri)?;
         let form = as_form(&read_json::<CodeBody>(&headers, &body)?)?;
-        let client = people::public_client(&state, crate::one_authorization(&headers)?, &form)?;
-        people::by_code(&state, client, &form).await
+        let client = grants::public_client(&state, crate::one_authorization(&headers)?, &form)?;
+        grants::by_code(&state, client, &form).await
     };
     crate::answered(Box::pin(outcome).await, false)
 }
@@ -74,8 +74,8 @@ pub(crate) async fn refresh(
     let outcome = async {
         crate::refuse_query(&uri)?;
         let form = as_form(&read_json::<RefreshBody>(&headers, &body)?)?;
-        let client = people::public_client(&state, crate::one_authorization(&headers)?, &form)?;
-        people::by_refresh(&state, client, &form).await
+        let client = grants::public_client(&state, crate::one_authorization(&headers)?, &form)?;
+        grants::by_refresh(&state, client, &form).await
     };
     crate::answered(Box::pin(outcome).await, false)
 }
@@ -100,15 +100,6 @@ pub(crate) async fn me(Extract(state): Extract<Arc<State>>, caller: Caller) -> O
             "key_id": principal.key_id, "session_id": principal.session_id, "user": person,
         }),
     )
-}
-
-/// Ends the session that the caller's token is of. A credential of no session has nothing to end.
-pub(crate) async fn logout(Extract(state): Extract<Arc<State>>, caller: Caller) -> Outcome {
-    let principal = caller.principal;
-    principal.require_alive(state.clock.now())?;
-    let session_id = principal.session_id.ok_or_else(|| Error::not_found("session"))?;
-    state.store.end_session(&principal.subject, &session_id).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(crate) async fn sessions(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {

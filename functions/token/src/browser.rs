@@ -8,8 +8,15 @@ use gateway::oauth::s256;
 use gateway::secret::{Secret, SecretKind};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use crate::session::SESSION_SECONDS;
+
 /// A login takes no longer.
 pub(crate) const LOGIN_SECONDS: i64 = 600;
+
+const COOKIE_SECONDS: i64 = LOGIN_SECONDS + SESSION_SECONDS;
+
+/// Where a form may lead to that ends at a provider, wherever that is.
+pub(crate) const TO_A_PROVIDER: &str = " https: http://127.0.0.1:*";
 
 /// The cookie that ties the steps of a login to one browser. `__Host-` keeps other hosts of a domain from setting it; browsers want
 /// https for that, which a gateway on loopback has not.
@@ -41,11 +48,23 @@ pub(crate) fn cookie(headers: &HeaderMap, issuer: &Issuer) -> Option<Secret> {
     (secret.kind() == SecretKind::Login && values.next().is_none()).then_some(secret)
 }
 
-/// Sets the cookie for as long as a login takes.
+/// Sets the cookie, for as long as the sessions may live that are begun by it: by it the browser ends them.
 pub(crate) fn set_cookie(response: &mut Response, issuer: &Issuer, cookie: &Secret) -> Result<(), Error> {
     let secure = if is_secure(issuer) { "; Secure" } else { "" };
     let (name, value) = (cookie_name(issuer), cookie.expose());
-    let text = format!("{name}={value}; Path=/; Max-Age={LOGIN_SECONDS}; HttpOnly; SameSite=Lax{secure}");
+    let text = format!("{name}={value}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax{secure}");
+    let value = HeaderValue::from_str(&text).map_err(Error::internal)?;
+    response.headers_mut().append(header::SET_COOKIE, value);
+    Ok(())
+}
+
+/// Takes the cookie away.
+pub(crate) fn drop_cookie(response: &mut Response, issuer: &Issuer) -> Result<(), Error> {
+    let secure = if is_secure(issuer) { "; Secure" } else { "" };
+    let text = format!(
+        "{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}",
+        cookie_name(issuer)
+    );
     let value = HeaderValue::from_str(&text).map_err(Error::internal)?;
     response.headers_mut().append(header::SET_COOKIE, value);
     Ok(())

@@ -7,7 +7,7 @@ use gateway::error::{Error, Kind};
 use gateway::http::{Outcome, Whole, require_content_type};
 use gateway::login::{ConsentRule, Provider};
 use gateway::oauth::Form;
-use gateway::secret::{Secret, SecretKind};
+use gateway::secret::{Secret, SecretDigest, SecretKind};
 use gateway::store::{AuthorizationCode, CodeRequest, CodeState, Consent, DeviceState, Login, Purpose, User};
 use http::{HeaderMap, StatusCode, Uri};
 
@@ -106,7 +106,7 @@ async fn proceed(state: &State, cookie: &Secret, user: User, login: &Login) -> O
     let client = state.configured.client(login.purpose.client_id());
     let client = client.ok_or_else(|| Error::invalid("The client is not known any more."))?;
     if let (Purpose::Code(request), ConsentRule::Implied) = (&login.purpose, client.consent) {
-        return give_code(state, request, &user.user_id, &login.provider).await;
+        return give_code(state, request, &user.user_id, &login.provider, &login.browser).await;
     }
     let ticket = Secret::mint(SecretKind::Login)?;
     let ends_at = later(state, LOGIN_SECONDS)?;
@@ -163,7 +163,10 @@ async fn decided(state: &State, headers: &HeaderMap, body: &[u8]) -> Outcome {
     }
     let allowed = form.value("decision") == Some("allow");
     match consent.purpose {
-        Purpose::Code(request) if allowed => give_code(state, &request, &consent.user_id, &consent.provider).await,
+        Purpose::Code(request) if allowed => {
+            let (user_id, provider) = (&consent.user_id, &consent.provider);
+            give_code(state, &request, user_id, provider, &consent.browser).await
+        }
         Purpose::Code(request) => tell(state, &told(&request, "access_denied")),
         Purpose::Device { device, .. } => {
             let decision = if allowed {
@@ -185,7 +188,13 @@ async fn decided(state: &State, headers: &HeaderMap, body: &[u8]) -> Outcome {
     }
 }
 
-async fn give_code(state: &State, request: &CodeRequest, user_id: &str, provider: &str) -> Outcome {
+async fn give_code(
+    state: &State,
+    request: &CodeRequest,
+    user_id: &str,
+    provider: &str,
+    browser: &SecretDigest,
+) -> Outcome {
     let user = state.store.user(user_id).await?;
     if !user.is_some_and(|user| user.is_active()) {
         return tell(state, &told(request, "access_denied"));
@@ -195,6 +204,7 @@ async fn give_code(state: &State, request: &CodeRequest, user_id: &str, provider
         request: request.clone(),
         user_id: user_id.to_owned(),
         provider: provider.to_owned(),
+        browser: Some(browser.clone()),
         state: CodeState::Live,
         session_id: None,
         ends_at: later(state, CODE_SECONDS)?,

@@ -17,8 +17,8 @@ use serde_json::json as value;
 
 use crate::State;
 use crate::authorize::{begin, chosen, later, wish};
-use crate::browser::{error_page, escaped, page};
-use crate::people::public_client;
+use crate::browser::{TO_A_PROVIDER, error_page, escaped, page};
+use crate::grants::public_client;
 
 /// A device code lives this long.
 const DEVICE_SECONDS: i64 = 600;
@@ -113,8 +113,7 @@ fn shown(state: &State, query: &str) -> Result<Response, Error> {
          <label>Sign in with <select name=\"provider\">{options}</select></label>\n<button>Go on</button></form>",
         escaped(state.signing.issuer.as_str()),
     );
-    // The form leads to a provider, wherever that is.
-    page(StatusCode::OK, "Connect a device", &body, " https: http://127.0.0.1:*")
+    page(StatusCode::OK, "Connect a device", &body, TO_A_PROVIDER)
 }
 
 pub(crate) async fn submitted(

@@ -11,12 +11,15 @@ mod callback;
 mod client;
 mod device;
 mod grant;
+mod grants;
 mod introspect;
 mod known;
+mod logout;
 mod metadata;
 mod people;
 mod provider;
 mod revoke;
+mod session;
 
 use std::sync::Arc;
 
@@ -98,6 +101,8 @@ fn people_routes() -> Router<Arc<State>> {
     Router::new()
         .route("/oauth/authorize", get(authorize::oauth))
         .route("/oauth/consent", post(callback::consent))
+        .route("/oauth/logout", get(logout::asked).post(logout::submitted))
+        .route("/oauth/logout/done", get(logout::done))
         .route("/oauth/device_authorization", post(device::authorization))
         .route("/oauth/device", get(device::form).post(device::submitted))
         .route("/auth/providers", get(account::providers))
@@ -106,7 +111,7 @@ fn people_routes() -> Router<Arc<State>> {
         .route("/auth/token", post(account::token))
         .route("/auth/refresh", post(account::refresh))
         .route("/auth/me", get(account::me))
-        .route("/auth/logout", post(account::logout))
+        .route("/auth/logout", post(logout::by_token))
         .route("/auth/sessions", get(account::sessions))
         .route("/auth/sessions/{id}", delete(account::end_session))
 }
@@ -125,12 +130,12 @@ async fn token_by_form(
         let authorization = one_authorization(&headers)?;
         match form.value("grant_type") {
             Some("client_credentials") => {}
-            Some(grant @ ("authorization_code" | "refresh_token" | people::DEVICE_GRANT)) => {
-                let client = people::public_client(&state, authorization, &form)?;
+            Some(grant @ ("authorization_code" | "refresh_token" | grants::DEVICE_GRANT)) => {
+                let client = grants::public_client(&state, authorization, &form)?;
                 return match grant {
-                    "authorization_code" => people::by_code(&state, client, &form).await,
-                    "refresh_token" => people::by_refresh(&state, client, &form).await,
-                    _ => people::by_device(&state, client, &form).await,
+                    "authorization_code" => grants::by_code(&state, client, &form).await,
+                    "refresh_token" => grants::by_refresh(&state, client, &form).await,
+                    _ => grants::by_device(&state, client, &form).await,
                 };
             }
             Some(_) => return Err(Error::new(Kind::UnsupportedGrantType, "The grant type is not served.")),
@@ -216,7 +221,7 @@ async fn form_of_any_client(
     refuse_query(uri)?;
     require_content_type(headers, "application/x-www-form-urlencoded")?;
     let form = Form::parse(body)?;
-    let public = people::public_client(state, one_authorization(headers)?, &form);
+    let public = grants::public_client(state, one_authorization(headers)?, &form);
     match public.map(|client| client.client_id.clone()) {
         Ok(client_id) => Ok((client_id, form)),
         Err(_) => {

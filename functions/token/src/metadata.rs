@@ -33,6 +33,8 @@ pub(crate) async fn openid(Extract(state): Extract<Arc<State>>) -> Outcome {
     algorithms.sort_unstable();
     algorithms.dedup();
     let mut told = described(&state);
+    // OpenID Connect RP-Initiated Logout 1.0, section 2.1.
+    told["end_session_endpoint"] = value!(format!("{}/oauth/logout", state.signing.issuer));
     told["subject_types_supported"] = value!(["public"]);
     told["id_token_signing_alg_values_supported"] = value!(algorithms);
     cached(&told)
@@ -54,7 +56,7 @@ fn described(state: &State) -> Value {
         "jwks_uri": at("/.well-known/jwks.json"),
         "authorization_endpoint": at("/oauth/authorize"),
         "device_authorization_endpoint": at("/oauth/device_authorization"),
-        "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token", crate::people::DEVICE_GRANT],
+        "grant_types_supported": ["client_credentials", "authorization_code", "refresh_token", crate::grants::DEVICE_GRANT],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "code_challenge_methods_supported": ["S256"],

@@ -16,6 +16,9 @@ pub struct PublicClient {
     /// Where its codes may be sent.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
+    /// Where a browser may be sent after signing out (OpenID Connect RP-Initiated Logout 1.0, section 3.1).
+    #[serde(default)]
+    pub post_logout_redirect_uris: Vec<String>,
     /// What its tokens may allow at the most.
     #[serde(default = "Scopes::of_a_user")]
     pub scopes: Scopes,
@@ -37,7 +40,8 @@ pub enum ConsentRule {
 
 impl PublicClient {
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        if self.redirect_uris.iter().all(|uri| is_redirect_uri(uri)) {
+        let mut uris = self.redirect_uris.iter().chain(&self.post_logout_redirect_uris);
+        if uris.all(|uri| is_redirect_uri(uri)) {
             return Ok(());
         }
         Err(
@@ -48,5 +52,10 @@ impl PublicClient {
     /// Whether it may receive at `uri`.
     pub fn owns(&self, uri: &str) -> bool {
         is_one_of(&self.redirect_uris, uri)
+    }
+
+    /// Whether it may have a browser sent to `uri` after signing out: character by character, whatever the host.
+    pub fn owns_after_logout(&self, uri: &str) -> bool {
+        self.post_logout_redirect_uris.iter().any(|own| own == uri)
     }
 }

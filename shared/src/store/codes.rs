@@ -34,6 +34,9 @@ pub struct AuthorizationCode {
     pub user_id: String,
     /// By which provider they came.
     pub provider: String,
+    /// The browser in which it was given: its cookie's digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<SecretDigest>,
     /// What became of it.
     pub state: CodeState,
     /// The session that came of it.

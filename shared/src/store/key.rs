@@ -27,6 +27,7 @@
 //! | consent page that is shown | `CONSENT#<sha-256 of the ticket>` | `CONSENT` |
 //! | authorization code | `CODE#<sha-256>` | `CODE` |
 //! | session (a family of refresh tokens) | `SESSIONS#<subject>` | `<session id>` |
+//! | session that was begun in a browser | `BROWSER#<sha-256 of the cookie>` | `<session id>` |
 //! | refresh token: which session it is of | `REFRESH#<sha-256>` | `REFRESH` |
 //! | device grant | `DEVICE#<sha-256 of the device code>` | `DEVICE` |
 //! | user code: which device grant it is of | `USERCODE#<user code>` | `USERCODE` |
@@ -183,6 +184,14 @@ pub(super) fn sessions(subject: &Subject) -> String {
 
 pub(super) fn session(subject: &Subject, session_id: &str) -> Key {
     Key::new(&sessions(subject), session_id)
+}
+
+pub(super) fn browser(cookie: &SecretDigest) -> String {
+    format!("BROWSER#{}", cookie.as_str())
+}
+
+pub(super) fn begun_session(cookie: &SecretDigest, session_id: &str) -> Key {
+    Key::new(&browser(cookie), session_id)
 }
 
 pub(super) const CLIENTS: &str = "CLIENT";

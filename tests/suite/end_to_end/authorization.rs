@@ -500,6 +500,10 @@ fn login_cases() -> Vec<Case> {
     vec![
         at("GET", "/oauth/authorize", 400),
         at("POST", "/oauth/consent", 400),
+        at("GET", "/oauth/logout", 200),
+        // A form is asked for.
+        at("POST", "/oauth/logout", 400),
+        at("GET", "/oauth/logout/done", 200),
         // A form is asked for.
         at("POST", "/oauth/device_authorization", 415),
         at("GET", "/oauth/device", 200),

@@ -14,6 +14,8 @@ use tests::in_process::Functions;
 use tests::provider::{CLIENT_ID, CLIENT_SECRET, Github, Oidc, parameter};
 
 pub(crate) const APP_URI: &str = "https://app.example/cb";
+/// Where `app` has people sent after they signed out.
+pub(crate) const BYE_URI: &str = "https://app.example/bye";
 /// 43 characters, as few as there may be.
 pub(crate) const VERIFIER: &str = "a-verifier-of-the-least-length-that-may-be.";
 pub(crate) const SECRET: &str = "tollgate/login/provider";
@@ -197,6 +199,13 @@ impl Desk {
         let event = request(method, path).principal(context).event();
         self.functions.call("token", &event).await.http()
     }
+
+    /// The same with JSON.
+    pub(crate) async fn sends(&self, method: &str, path: &str, token: &str, body: &Value) -> HttpAnswer {
+        let context = self.authorized(token).await.expect("the token counts");
+        let event = request(method, path).principal(context).json(body).event();
+        self.functions.call("token", &event).await.http()
+    }
 }
 
 pub(crate) fn redemption(code: &str) -> [(&'static str, &str); 5] {
@@ -236,7 +245,8 @@ pub(crate) fn encoded(pairs: &[(&str, &str)]) -> String {
 fn configuration(oidc: &Oidc, github: &Github) -> Value {
     json!({
         "clients": [
-            {"client_id": "app", "name": "The company's own", "redirect_uris": [APP_URI, "http://127.0.0.1/cb"], "consent": "implied"},
+            {"client_id": "app", "name": "The company's own", "redirect_uris": [APP_URI, "http://127.0.0.1/cb"],
+             "post_logout_redirect_uris": [BYE_URI], "consent": "implied"},
             {"client_id": "cli", "name": "Somebody's <i>tool</i>", "redirect_uris": [APP_URI]},
         ],
         "providers": [

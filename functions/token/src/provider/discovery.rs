@@ -8,8 +8,8 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AdditionalProviderMetadata, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, DiscoveryError,
-    EndSessionUrl, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, PkceCodeChallenge,
-    PkceCodeVerifier, ProviderMetadata, RedirectUrl, RequestTokenError, Scope, UserInfoUrl,
+    EndSessionUrl, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, LogoutRequest, Nonce, PkceCodeChallenge,
+    PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadata, RedirectUrl, RequestTokenError, Scope, UserInfoUrl,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -119,6 +119,20 @@ impl Discovered {
     fn end_session_url(&self) -> Option<&str> {
         let url = self.metadata.additional_metadata().end_session_endpoint.as_ref();
         url.map(|url| url.as_str())
+    }
+
+    /// Where a browser ends its session at the provider, if there is such a place, and comes back to `after` with `state` (OpenID Connect
+    /// RP-Initiated Logout 1.0, section 2).
+    pub(super) fn logout_url(&self, provider: &Provider, after: String, state: String) -> Result<Option<Url>, Error> {
+        let Some(place) = self.metadata.additional_metadata().end_session_endpoint.clone() else {
+            return Ok(None);
+        };
+        let after = PostLogoutRedirectUrl::new(after).map_err(Error::internal)?;
+        let request = LogoutRequest::from(place)
+            .set_client_id(ClientId::new(provider.client_id.clone()))
+            .set_post_logout_redirect_uri(after)
+            .set_state(CsrfToken::new(state));
+        Ok(Some(request.http_get_url()))
     }
 
     pub(super) fn userinfo_endpoint(&self) -> Option<&Url> {

@@ -79,6 +79,20 @@ impl Providers {
         }
     }
 
+    /// Where a browser ends its session at the provider. None where the provider has no such place; Okta's asks for an id token, and
+    /// none is kept.
+    pub(crate) async fn logout_url(
+        &self,
+        provider: &Provider,
+        after: String,
+        state: String,
+    ) -> Result<Option<Url>, Error> {
+        match provider.kind {
+            Make::Github | Make::Okta => Ok(None),
+            _ => self.discovered(provider).await?.logout_url(provider, after, state),
+        }
+    }
+
     /// Who came with this code.
     pub(crate) async fn person(&self, provider: &Provider, attempt: &Attempt, code: &str) -> Result<Person, Error> {
         let secret = self.secrets.read(&provider.secret).await?;

@@ -15,6 +15,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::Attempt;
+use super::keys::strong;
 use super::outside::{Outside, endpoint};
 use gateway::login::Provider;
 
@@ -67,8 +68,9 @@ pub(super) async fn read(outside: &Outside, provider: &Provider, now_seconds: i6
     let named = IssuerUrl::new(issuer.clone()).map_err(Error::internal)?;
     let asking = outside.asking(&issuer);
     let metadata = Metadata::discover_async(named, &asking).await.map_err(unreadable)?;
+    let keys = strong(metadata.jwks());
     let discovered = Discovered {
-        metadata,
+        metadata: metadata.set_jwks(keys),
         read_at: now_seconds,
     };
     discovered.check(&issuer)?;

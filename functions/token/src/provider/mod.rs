@@ -8,6 +8,7 @@
 mod discovery;
 mod github;
 mod id_token;
+mod keys;
 mod outside;
 mod person;
 mod userinfo;

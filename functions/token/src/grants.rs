@@ -1,6 +1,7 @@
 //! The grants that people give: a code, a refresh token, a device's yes.
 
 use gateway::error::{Error, Kind};
+use gateway::login::PublicClient;
 use gateway::oauth::{Form, TokenAnswer, invalid_client, s256};
 use gateway::scope::Scopes;
 use gateway::secret::{Secret, SecretKind};
@@ -9,7 +10,6 @@ use gateway::store::{AuthorizationCode, CodeState, DeviceState, Poll, Redemption
 use crate::State;
 use crate::people::{living, user_of};
 use crate::session::{Login, answer, new_session};
-use gateway::login::PublicClient;
 
 /// The grant type of RFC 8628, section 3.4.
 pub(crate) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";

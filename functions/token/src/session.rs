@@ -2,6 +2,7 @@
 
 use gateway::error::Error;
 use gateway::jwt::{Audience, Claims};
+use gateway::login::PublicClient;
 use gateway::oauth::TokenAnswer;
 use gateway::random;
 use gateway::scope::Scopes;
@@ -10,7 +11,6 @@ use gateway::store::{Session, SessionState, User};
 
 use crate::State;
 use crate::authorize::later;
-use gateway::login::PublicClient;
 
 /// A person's access token lives this long.
 const ACCESS_SECONDS: i64 = 3600;

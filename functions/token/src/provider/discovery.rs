@@ -1,6 +1,7 @@
 //! OpenID Connect by `openidconnect`: a provider's documents, where a browser is sent, and what comes for a code.
 
 use gateway::error::{Error, Kind};
+use gateway::login::Provider;
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
     CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode,
@@ -17,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use super::Attempt;
 use super::keys::strong;
 use super::outside::{Outside, endpoint};
-use gateway::login::Provider;
 
 /// A provider's documents are read again after so long.
 pub(super) const FRESH_SECONDS: i64 = 300;

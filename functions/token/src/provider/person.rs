@@ -1,10 +1,9 @@
 //! Whom a provider's claims are about, and what its make is known for.
 
 use gateway::error::{Error, Kind};
+use gateway::login::{Make, Provider};
 use gateway::store::Identity;
 use serde_json::{Map, Value};
-
-use gateway::login::{Make, Provider};
 
 /// Who came, as their provider says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +35,10 @@ pub(super) fn person(
     provider: &Provider,
 ) -> Result<Person, Error> {
     check_tenant(claims, provider)?;
+    let verified = |name: &str| {
+        let text = claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        text.ok_or_else(|| Error::internal("an id token was verified that names nobody"))
+    };
     let value = |name: &str| claims.get(name).or_else(|| more?.get(name));
     let groups = value(&provider.groups_claim).and_then(Value::as_array);
     // Whether an address is verified is told by whoever tells the address.
@@ -45,10 +48,7 @@ pub(super) fn person(
         more
     };
     Ok(Person {
-        identity: Identity::of_subject(
-            text(claims.get("iss")).unwrap_or_default(),
-            text(claims.get("sub")).unwrap_or_default(),
-        ),
+        identity: Identity::of_subject(verified("iss")?, verified("sub")?),
         directory_identity: directory_identity(claims, provider),
         name: text(value("name")),
         email: about_email.and_then(|claims| text(claims.get("email"))),

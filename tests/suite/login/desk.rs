@@ -213,7 +213,7 @@ impl Desk {
     }
 
     /// The same with JSON.
-    pub(super) async fn sends(&self, method: &str, path: &str, token: &str, body: &Value) -> HttpAnswer {
+    pub(crate) async fn sends(&self, method: &str, path: &str, token: &str, body: &Value) -> HttpAnswer {
         let context = self.authorized(token).await.expect("the token counts");
         let event = request(method, path).principal(context).json(body).event();
         self.functions.call("token", &event).await.http()

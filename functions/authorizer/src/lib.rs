@@ -110,12 +110,8 @@ impl State {
             count(&verdict, stopwatch);
             let identity = verdict.map_err(|_| Closed::Unauthorized)?;
             holder::require_certificate(identity.bound_to.as_ref(), request)?;
-<<<<<<< HEAD
             let bounds = self.and_team(Bounds::default(), identity.team.as_ref()).await?;
             return Ok(answer::within(answer::of_foreign_token(&identity), &bounds));
-=======
-            return Ok(answer::of_foreign_token(&identity));
->>>>>>> mtls
         }
         self.signing.ring(self.clock.now()).await.map_err(Closed::Unknown)?;
         let stopwatch = Stopwatch::start();

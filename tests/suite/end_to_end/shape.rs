@@ -21,7 +21,7 @@ fn is_in(dialect: Dialect, answer: &Answer) -> bool {
         Dialect::Scim => {
             answer.header("content-type") == "application/scim+json"
                 && body["detail"].is_string()
-                && body["status"] == answer.status.to_string()
+                && body["status"].as_str() == Some(&*answer.status.to_string())
         }
         Dialect::Problem => {
             answer.header("content-type") == "application/problem+json"

@@ -105,9 +105,6 @@ fn member_parts(mutability: &str) -> Vec<Value> {
     value["caseExact"] = true.into();
     let mut reference = attribute("$ref", "reference", mutability, false, "none");
     reference["referenceTypes"] = json!(["User", "Group"]);
-    vec![
-        value,
-        reference,
-        attribute("display", "string", mutability, false, "none"),
-    ]
+    let of = |name| attribute(name, "string", mutability, false, "none");
+    vec![value, reference, of("display"), of("type")]
 }

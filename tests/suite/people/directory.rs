@@ -138,6 +138,21 @@ async fn a_person_is_made_read_and_found_as_the_directory_has_told() {
             "{filter}"
         );
     }
+    // RFC 7644, section 3.9.
+    let some = get(
+        &desk,
+        &format!("/Users/{id}?attributes=userName,urn:ietf:params:scim:schemas:core:2.0:User:name.givenName"),
+    );
+    let names: Vec<_> = some.await.json().as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["id", "name", "schemas", "userName"]);
+    let list = get(&desk, "/Users?excludedAttributes=emails,DISPLAYNAME,id")
+        .await
+        .json();
+    let first = &list["Resources"][0];
+    assert_eq!(
+        (first.get("emails"), first.get("displayName"), &first["id"]),
+        (None, None, &json!(id))
+    );
     let trail = desk
         .admin("admin", request("GET", "/api/admin/audit?action=directory.user.create"))
         .await

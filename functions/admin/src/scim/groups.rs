@@ -56,10 +56,8 @@ pub(crate) async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, Id
     require_directory(&state, &caller)?;
     let wish = Wish::read(&uri)?;
     let group = found(&state, &id).await?;
-    resource(
-        StatusCode::OK,
-        &shown(&state, &group, wish.without_members).await?.into(),
-    )
+    let shown = shown(&state, &group, wish.without_members).await?;
+    resource(StatusCode::OK, &shown.into(), Some(&wish))
 }
 
 pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
@@ -72,7 +70,9 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
     let total = groups.len();
     let mut resources = Vec::new();
     for group in wish.part(groups) {
-        resources.push(Value::Object(shown(&state, &group, wish.without_members).await?));
+        let mut resource = Value::Object(shown(&state, &group, wish.without_members).await?);
+        wish.of(&mut resource);
+        resources.push(resource);
     }
     answer(StatusCode::OK, &wish.answer(total, &resources))
 }
@@ -124,7 +124,7 @@ pub(crate) async fn create(
         GroupWrite::Taken | GroupWrite::Overtaken => return Err(name_taken()),
     }
     members::each(&state, &caller, &group, Membership::Joins, joining).await?;
-    resource(StatusCode::CREATED, &shown(&state, &group, false).await?.into())
+    resource(StatusCode::CREATED, &shown(&state, &group, false).await?.into(), None)
 }
 
 fn name_taken() -> Error {
@@ -160,7 +160,7 @@ pub(crate) async fn replace(
     changes.extend(fields.members.map(GroupChange::Members));
     change(&state, &caller, &headers, &id, changes).await?;
     let group = found(&state, &id).await?;
-    resource(StatusCode::OK, &shown(&state, &group, false).await?.into())
+    resource(StatusCode::OK, &shown(&state, &group, false).await?.into(), None)
 }
 
 /// Nothing is shown: the members may be many (RFC 7644, section 3.5.2).

@@ -13,8 +13,10 @@ const MOST: usize = 200;
 /// What a request for a list asks for. What it says besides (`sortBy`, Entra's flags) is left.
 pub(super) struct Wish {
     pub(super) filter: Option<Filter>,
-    /// Whether the members of groups are to be left out.
+    /// Whether the members of groups are to be left out: then they are not read either.
     pub(super) without_members: bool,
+    only: Option<Vec<String>>,
+    without: Vec<String>,
     start: usize,
     count: usize,
 }
@@ -33,14 +35,31 @@ impl Wish {
                 .parse::<i64>()
                 .map_err(|_| invalid(wrong::VALUE, format!("`{name}` must be a number."))),
         };
-        let names = |name: &str| value(name).is_some_and(|all| all.split(',').any(|one| is_members(one.trim())));
+        let names = |name: &str| value(name).map(|all| all.split(',').map(attribute).collect::<Vec<_>>());
+        let (only, without) = (names("attributes"), names("excludedAttributes").unwrap_or_default());
+        let is_members = |name: &String| name == "members";
         let at_least = |number: i64, least: i64| usize::try_from(number.max(least)).unwrap_or_default();
         Ok(Self {
             filter: value("filter").map(parse_filter).transpose()?,
-            without_members: names("excludedAttributes") || value("attributes").is_some() && !names("attributes"),
+            without_members: without.iter().any(is_members)
+                || only.as_ref().is_some_and(|only| !only.iter().any(is_members)),
+            only,
+            without,
             start: at_least(number("startIndex", 1)?, 1),
             count: at_least(number("count", USUAL as i64)?, 0).min(MOST),
         })
+    }
+
+    /// What is asked for of a resource (RFC 7644, section 3.9), by the names of whole attributes; `id` and `schemas` in any case.
+    pub(super) fn of(&self, resource: &mut Value) {
+        let Some(members) = resource.as_object_mut() else {
+            return;
+        };
+        let named = |names: &[String], name: &str| names.contains(&name.to_ascii_lowercase());
+        members.retain(|name, _| {
+            let wanted = self.only.as_ref().is_none_or(|only| named(only, name)) && !named(&self.without, name);
+            wanted || name == "id" || name == "schemas"
+        });
     }
 
     /// The part of all that is asked for.
@@ -56,8 +75,11 @@ impl Wish {
     }
 }
 
-fn is_members(name: &str) -> bool {
-    name.eq_ignore_ascii_case("members") || name.to_ascii_lowercase().ends_with(":group:members")
+/// The attribute of a path, without its schema and its part, in lower case.
+fn attribute(path: &str) -> String {
+    let path = path.trim().to_ascii_lowercase();
+    let name = path.rsplit(':').next().unwrap_or_default();
+    name.split('.').next().unwrap_or_default().to_owned()
 }
 
 /// A list of few, whole.

@@ -99,16 +99,21 @@ fn answer(status: StatusCode, value: &Value) -> Result<Response, Error> {
     Ok((status, [(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
 }
 
-/// A resource, with its version and, where it is new, its place.
-fn resource(status: StatusCode, value: &Value) -> Result<Response, Error> {
-    let mut response = answer(status, value)?;
+/// A resource, or what is asked for of it, with its version and, where it is new, its place.
+fn resource(status: StatusCode, value: &Value, wish: Option<&list::Wish>) -> Result<Response, Error> {
     let text = |name: &str| {
         let text = value["meta"][name].as_str().unwrap_or_default();
         HeaderValue::from_str(text).map_err(Error::internal)
     };
-    response.headers_mut().insert(header::ETAG, text("version")?);
+    let (version, location) = (text("version")?, text("location")?);
+    let mut shown = value.clone();
+    if let Some(wish) = wish {
+        wish.of(&mut shown);
+    }
+    let mut response = answer(status, &shown)?;
+    response.headers_mut().insert(header::ETAG, version);
     if status == StatusCode::CREATED {
-        response.headers_mut().insert(header::LOCATION, text("location")?);
+        response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
 }

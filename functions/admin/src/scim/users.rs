@@ -48,10 +48,11 @@ fn shown(state: &State, user: &User) -> Result<Value, Error> {
     super::resource::user(&base(state), user, record)
 }
 
-pub(crate) async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
+pub(crate) async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id, uri: Uri) -> Outcome {
     require_directory(&state, &caller)?;
+    let wish = Wish::read(&uri)?;
     let (user, _) = found(&state, &id).await?;
-    resource(StatusCode::OK, &shown(&state, &user)?)
+    resource(StatusCode::OK, &shown(&state, &user)?, Some(&wish))
 }
 
 pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
@@ -67,8 +68,12 @@ pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, ur
             (wanted.len(), wish.part(wanted))
         }
     };
-    let shown: Result<Vec<_>, _> = users.iter().map(|user| shown(&state, user)).collect();
-    answer(StatusCode::OK, &wish.answer(total, &shown?))
+    let mut resources = users
+        .iter()
+        .map(|user| shown(&state, user))
+        .collect::<Result<Vec<_>, _>>()?;
+    resources.iter_mut().for_each(|it| wish.of(it));
+    answer(StatusCode::OK, &wish.answer(total, &resources))
 }
 
 /// Whom a filter wants. It must name somebody: nobody looks through all people.
@@ -138,7 +143,7 @@ pub(crate) async fn create(
         told_by(&state, &mut after, &fields);
         let action = "directory.user.create";
         if let Some(user) = written(&state, &caller, action, before.as_ref(), after).await? {
-            return resource(StatusCode::CREATED, &shown(&state, &user)?);
+            return resource(StatusCode::CREATED, &shown(&state, &user)?, None);
         }
     }
     Err(overtaken())
@@ -239,7 +244,7 @@ async fn change(
         told_by(state, &mut after, &fields);
         let action = "directory.user.change";
         if let Some(user) = written(state, caller, action, Some(&user), after).await? {
-            return resource(StatusCode::OK, &shown(state, &user)?);
+            return resource(StatusCode::OK, &shown(state, &user)?, None);
         }
     }
     Err(overtaken())

@@ -2,7 +2,10 @@
 //!
 //! Its limits, as far as they can surprise: attributes of an object lie in a file whose name encodes the key, so keys
 //! longer than about 140 bytes are refused by the file system; there are no versions, no lifecycle rules and no
-//! bucket policies.
+//! bucket policies. What it lacks of uploads in parts is added in `buckets` and `uploads`.
+
+mod buckets;
+mod uploads;
 
 use std::path::Path;
 
@@ -13,6 +16,8 @@ use s3s::HttpError;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
+
+use buckets::Buckets;
 
 use super::server::Server;
 use super::{ACCESS_KEY_ID, Error, SECRET_ACCESS_KEY};
@@ -28,7 +33,8 @@ pub(super) async fn start(directory: &Path) -> Result<Server, Error> {
         service: "S3",
         reason: format!("{error:?}"),
     })?;
-    let mut builder = S3ServiceBuilder::new(files);
+    let buckets = Buckets::new(files, directory.join(".uploads"));
+    let mut builder = S3ServiceBuilder::new(buckets);
     builder.set_auth(SimpleAuth::from_single(ACCESS_KEY_ID, SECRET_ACCESS_KEY));
     let router = Router::new().fallback_service(HandleError::new(builder.build(), internal_error));
     Server::start(router, 0).await.map_err(Error::io("cannot bind S3"))

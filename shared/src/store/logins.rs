@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn begin_login(&self, state: &SecretDigest, login: &Login) -> Result<bool, Error> {
-        self.insert(item(key::login(state), VERSION, login)?).await
+        self.insert_once(item(key::login(state), VERSION, login)?).await
     }
 
     /// Takes the login of `state`: nobody gets it again, whatever becomes of it.

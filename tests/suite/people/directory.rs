@@ -139,11 +139,11 @@ async fn a_person_is_made_read_and_found_as_the_directory_has_told() {
         );
     }
     // RFC 7644, section 3.9.
-    let some = get(
-        &desk,
-        &format!("/Users/{id}?attributes=userName,urn:ietf:params:scim:schemas:core:2.0:User:name.givenName"),
-    );
-    let names: Vec<_> = some.await.json().as_object().unwrap().keys().cloned().collect();
+    let name = "urn:ietf:params:scim:schemas:core:2.0:User:name.givenName";
+    let some = get(&desk, &format!("/Users/{id}?attributes=userName,{name}"))
+        .await
+        .json();
+    let names: Vec<_> = some.as_object().unwrap().keys().cloned().collect();
     assert_eq!(names, ["id", "name", "schemas", "userName"]);
     let list = get(&desk, "/Users?excludedAttributes=emails,DISPLAYNAME,id")
         .await

@@ -115,6 +115,14 @@ impl Variables {
         self.required("TOLLGATE_TABLE", "the name of the DynamoDB table")
     }
 
+    /// The bucket of files.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn bucket(&self) -> Result<String, ConfigError> {
+        self.required("TOLLGATE_BUCKET", "the name of the S3 bucket")
+    }
+
     /// Where the signing secret is.
     ///
     /// # Errors

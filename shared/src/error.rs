@@ -41,6 +41,8 @@ pub enum Kind {
     TooLarge,
     /// The content type or encoding is not served.
     UnsupportedMedia,
+    /// There are no such bytes of it (RFC 9110, section 15.5.17).
+    RangeNotSatisfiable,
     /// The caller asked too often.
     RateLimited,
     /// A budget does not cover the call; waiting a moment does not cure it.
@@ -78,6 +80,7 @@ impl Kind {
         Self::PreconditionFailed,
         Self::TooLarge,
         Self::UnsupportedMedia,
+        Self::RangeNotSatisfiable,
         Self::RateLimited,
         Self::BudgetExhausted,
         Self::UpstreamThrottled,
@@ -107,6 +110,7 @@ impl Kind {
             Self::PreconditionFailed => "precondition_failed",
             Self::TooLarge => "too_large",
             Self::UnsupportedMedia => "unsupported_media",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
             Self::RateLimited => "rate_limited",
             Self::BudgetExhausted => "budget_exhausted",
             Self::UpstreamThrottled => "upstream_throttled",
@@ -208,6 +212,14 @@ impl Error {
     pub fn named(mut self, code: &'static str) -> Self {
         self.code = Some(code);
         self
+    }
+
+    /// Whether it is the gateway or what it stands on that failed, and not the request.
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Unavailable | Kind::Internal | Kind::UpstreamUnavailable | Kind::UpstreamTimeout
+        )
     }
 
     /// The same error with its cause, for the log.

@@ -147,10 +147,13 @@ async fn shape_errors(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<Arc<Error>>() {
         log(&error, &request_id);
-        let challenge = response.headers_mut().remove(header::WWW_AUTHENTICATE);
+        let told = [header::WWW_AUTHENTICATE, header::CONTENT_RANGE];
+        let told = told.map(|name| (response.headers_mut().remove(&name), name));
         response = shaped(&error, dialect, &request_id);
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        for (value, name) in told {
+            if let Some(value) = value {
+                response.headers_mut().insert(name, value);
+            }
         }
     }
     let headers = response.headers_mut();

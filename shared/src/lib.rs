@@ -1,19 +1,21 @@
 //! What every Tollgate function shares, in four layers. A module uses its own layer or a lower one.
 //!
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`role`], [`error`], [`money`], [`model`],
-//!    [`usage`], [`price`], [`bound`], [`rollup`].
+//!    [`usage`], [`price`], [`bound`], [`rollup`], [`compression`], [`media`].
 //! 2. **Protocols**, pure: [`certificate`], [`jwt`], [`oauth`], [`scim`], [`wire`].
 //! 3. **Outside**: [`config`], [`login`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
-//!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`invocation_log`], [`alerts`], [`telemetry`],
+//!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`large_objects`], [`invocation_log`], [`alerts`], [`telemetry`],
 //!    [`tls`] and [`token_client`] (towards services of our own choosing).
-//! 4. **Flow**: [`context`], [`invocation`], [`http`].
+//! 4. **Flow**: [`context`], [`files`], [`invocation`], [`http`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
 //! and only [`config`] reads the environment.
 
 pub mod budget;
 pub mod clock;
+pub mod compression;
 pub mod error;
+pub mod media;
 pub mod model;
 pub mod money;
 pub mod price;
@@ -37,6 +39,7 @@ pub mod alerts;
 pub mod aws;
 pub mod config;
 pub mod invocation_log;
+pub mod large_objects;
 pub mod limits;
 pub mod login;
 pub mod objects;
@@ -53,6 +56,7 @@ pub mod trusted;
 pub mod upstream;
 
 pub mod context;
+pub mod files;
 pub mod http;
 pub mod invocation;
 

@@ -116,10 +116,14 @@ impl Backing {
         S3::from_conf(config.force_path_style(true).build())
     }
 
+    /// The bucket of files.
+    pub fn bucket(&self) -> String {
+        self.variables("upload", &[]).bucket().unwrap()
+    }
+
     fn objects(&self) -> Objects {
         let variables = self.variables("upload", &[]);
-        let bucket = variables.text("TOLLGATE_BUCKET").unwrap();
-        Objects::new(Aws::from_environment(variables).unwrap().s3(), bucket)
+        Objects::new(Aws::from_environment(variables).unwrap().s3(), self.bucket())
     }
 
     /// DynamoDB, always directly.

@@ -145,6 +145,9 @@ pub fn shown(golden: &Value, streams: bool) -> Value {
     if let Some(frames) = golden["frames"].as_array() {
         return frames.iter().map(|frame| frame["payload"].clone()).collect();
     }
+    if let Some(text) = golden["text"].as_str() {
+        return json!(text.trim_end_matches('\n'));
+    }
     let body = golden.get("events").or_else(|| golden.get("json"));
     body.cloned().unwrap_or_default()
 }
@@ -164,7 +167,10 @@ fn answer(line: &str, text: &str, streams: bool) -> Value {
     match serde_json::from_str::<Value>(line) {
         Ok(json) if streams => json,
         Ok(json) => Answer::from_json(&json).golden(),
-        Err(_) => payloads(text),
+        Err(_) => match payloads(text) {
+            payloads if payloads.is_empty() => json!(line),
+            payloads => json!(payloads),
+        },
     }
 }
 
@@ -181,7 +187,7 @@ fn error(text: &str) -> Value {
 }
 
 /// The payloads of frames that were printed as text, which spoils their heads and checksums but not the JSON between.
-fn payloads(text: &str) -> Value {
+fn payloads(text: &str) -> Vec<Value> {
     let mut all = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("{\"") {
@@ -195,5 +201,5 @@ fn payloads(text: &str) -> Value {
             _ => rest = &rest[1..],
         }
     }
-    json!(all)
+    all
 }

@@ -10,7 +10,7 @@ use crate::backing::root;
 pub const FUNCTIONS: [&str; 7] = ["sweep", "token", "authorizer", "invoke", "stream", "upload", "admin"];
 
 /// Those of them whose answers stream.
-pub const STREAMING: [&str; 2] = ["invoke", "stream"];
+pub const STREAMING: [&str; 3] = ["invoke", "stream", "upload"];
 
 /// One event and where its golden answer is.
 #[derive(Clone, Debug)]

@@ -165,18 +165,25 @@ async fn client(store: &Store, id: &str) {
 async fn file(store: &Store, objects: &Objects, id: &str) {
     let owner = "user:alice".parse().unwrap();
     let bytes = Bytes::from_static(b"What a fixture holds.\n");
-    let file = StoredFile::new(
-        id.into(),
-        "user:alice".parse().unwrap(),
-        "fixture.txt".into(),
-        "text/plain".into(),
-        None,
-        bytes.len() as u64,
-        "0".repeat(64),
-        made_at(),
-    );
+    let file = StoredFile {
+        file_id: id.into(),
+        owner: "user:alice".parse().unwrap(),
+        filename: "fixture.txt".into(),
+        content_type: "text/plain".into(),
+        description: None,
+        metadata: None,
+        size_bytes: bytes.len() as u64,
+        compression: None,
+        stored_size_bytes: None,
+        sha256: "0".repeat(64),
+        storage_tag: None,
+        created_at: made_at(),
+        ends_at: None,
+        prepared_until: None,
+        finalized_at: None,
+    };
     objects.put(&owner, id, bytes).await.unwrap();
-    assert!(store.create_file(&file).await.unwrap());
+    assert!(store.create_file(&file, None).await.unwrap());
 }
 
 /// A row of `user:fixture`, each a second after the one before.

@@ -80,7 +80,6 @@ impl Functions {
             "authorizer" => Answer::Direct(self.authorize(event).await),
             "sweep" => Answer::Direct(told(self.sweep(event).await)),
             "token" => whole(&self.token, event).await,
-            "upload" => whole(&self.upload, event).await,
             "admin" => whole(&self.admin, event).await,
             _ => Answer::Http(self.begin(function, event).await.rest().await),
         }
@@ -91,6 +90,7 @@ impl Functions {
         let router = match function {
             "invoke" => &self.invoke,
             "stream" => &self.stream,
+            "upload" => &self.upload,
             _ => panic!("{function} does not stream"),
         };
         let answer = streaming(router.clone()).oneshot(lambda_event(event)).await.unwrap();

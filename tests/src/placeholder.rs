@@ -23,12 +23,13 @@ const TEXTS: [(&str, &str); 5] = [
 ];
 
 /// Ids that are minted, by what they begin with; those of the fixtures have another length.
-const IDS: [(&str, usize, &str); 9] = [
+const IDS: [(&str, usize, &str); 10] = [
     ("key_", 24, "<key id>"),
     ("client_", 27, "<client id>"),
     ("client:client_", 34, "<client>"),
     ("secret_", 27, "<secret id>"),
-    ("file_", 25, "<file id>"),
+    ("file_", 29, "<file id>"),
+    ("upload_", 27, "<upload session id>"),
     ("tgk_", 42, "<API key>"),
     ("tgs_", 42, "<client secret>"),
     ("msg_bdrk_01", 0, "<message id>"),

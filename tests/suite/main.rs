@@ -10,6 +10,7 @@ mod documents;
 mod end_to_end;
 mod errors;
 mod events;
+mod files;
 mod forged;
 mod independent;
 mod invocation_log;

@@ -6,7 +6,7 @@ use gateway::clock::Clock;
 use gateway::principal::Subject;
 use gateway::scope::Scopes;
 use gateway::secret::{Secret, SecretKind};
-use gateway::store::{ApiKey, ClientSecret, Cursor, KeyCreation, Page, ServiceClient, Store, StoredFile};
+use gateway::store::{ApiKey, ClientSecret, Cursor, FileList, KeyCreation, Page, ServiceClient, Store, StoredFile};
 use serde_json::{Value, json};
 use tests::backing::Backing;
 use tests::event::{Request, request};
@@ -25,16 +25,23 @@ fn new_key(id: &str, owner: &str) -> ApiKey {
 
 fn new_file(id: &str, owner: &str) -> StoredFile {
     let text = String::from;
-    StoredFile::new(
-        id.into(),
-        subject(owner),
-        text("f"),
-        text("text/plain"),
-        None,
-        1,
-        text("0"),
-        made_at(),
-    )
+    StoredFile {
+        file_id: id.into(),
+        owner: subject(owner),
+        filename: text("f"),
+        content_type: text("text/plain"),
+        description: None,
+        metadata: None,
+        size_bytes: 1,
+        compression: None,
+        stored_size_bytes: None,
+        sha256: text("0"),
+        storage_tag: None,
+        created_at: made_at(),
+        ends_at: None,
+        prepared_until: None,
+        finalized_at: None,
+    }
 }
 
 async fn create(store: &Store, id: &str, owner: &str, limit: u32) -> Option<KeyCreation> {
@@ -245,7 +252,7 @@ async fn pages_of_any_size_hold_every_item_once_and_in_order() {
             .await
             .unwrap();
         store
-            .create_file(&new_file(&format!("file_{number}"), "user:pages"))
+            .create_file(&new_file(&format!("file_{number}"), "user:pages"), None)
             .await
             .unwrap();
         // Neighbours in the table, which belong to no page.
@@ -256,7 +263,7 @@ async fn pages_of_any_size_hold_every_item_once_and_in_order() {
                 .await
                 .unwrap();
             store
-                .create_file(&new_file(&format!("file_{number}"), neighbour))
+                .create_file(&new_file(&format!("file_{number}"), neighbour), None)
                 .await
                 .unwrap();
         }
@@ -280,7 +287,13 @@ async fn pages_of_any_size_hold_every_item_once_and_in_order() {
             "by {limit}"
         );
         let files = pages(limit, async |after| {
-            store.files_of(&owner, limit, after.as_ref()).await.unwrap()
+            let wanted = FileList {
+                limit,
+                newest_first: false,
+                after: after.as_ref(),
+                now: made_at(),
+            };
+            store.files_of(&owner, wanted).await.unwrap()
         })
         .await;
         assert_eq!(

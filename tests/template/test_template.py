@@ -12,6 +12,25 @@ MODEL_ROUTES = {
     ("POST", "/bedrock/model/{id}/invoke-with-response-stream"),
     ("POST", "/anthropic/v1/messages"),
 }
+FILE_ROUTES = {
+    ("POST", "/api/v1/files/upload"),
+    ("GET", "/api/v1/files"),
+    ("GET", "/api/v1/files/{id}"),
+    ("DELETE", "/api/v1/files/{id}"),
+    ("GET", "/api/v1/files/{id}/content"),
+    ("GET", "/api/v1/files/{id}/finalize"),
+    ("POST", "/api/v1/files/{id}/finalize"),
+    ("POST", "/api/v1/files/sessions"),
+    ("GET", "/api/v1/files/sessions/{id}"),
+    ("DELETE", "/api/v1/files/sessions/{id}"),
+    ("POST", "/api/v1/files/sessions/{id}/parts"),
+    ("POST", "/api/v1/files/sessions/{id}/complete"),
+    ("POST", "/anthropic/v1/files"),
+    ("GET", "/anthropic/v1/files"),
+    ("GET", "/anthropic/v1/files/{id}"),
+    ("GET", "/anthropic/v1/files/{id}/content"),
+    ("DELETE", "/anthropic/v1/files/{id}"),
+}
 OPEN_ROUTES = {
     ("POST", "/oauth/token"),
     ("POST", "/api/v1/auth/token"),
@@ -42,11 +61,14 @@ ACTIONS = {
     | {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
     | {"secretsmanager:GetSecretValue"},
     "authorizer": LOGS | {"dynamodb:GetItem", "dynamodb:BatchGetItem", "secretsmanager:GetSecretValue"},
-    "invoke": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:CountTokens"},
-    "stream": LOGS | MONEY | {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:CountTokens"},
+    "invoke": LOGS | MONEY | {"s3:GetObject", "bedrock:InvokeModel", "bedrock:CountTokens"},
+    "stream": LOGS
+    | MONEY
+    | {"s3:GetObject", "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:CountTokens"},
     "upload": LOGS
     | {f"dynamodb:{it}" for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
-    | {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
+    | {f"s3:{it}" for it in ("GetObject", "PutObject", "DeleteObject", "ListBucket")}
+    | {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"},
     "admin": LOGS
     | {
         f"dynamodb:{it}"
@@ -64,6 +86,7 @@ ACTIONS = {
     "sweep": LOGS
     | MONEY
     | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
+    | {"s3:DeleteObject", "s3:AbortMultipartUpload"}
     | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
 }
 # What is there by a condition alone: rights, by the parameter without which they are not.
@@ -81,13 +104,13 @@ TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_ISS
 ENVIRONMENT = {
     "token": EVERY_FUNCTION | TOKENS | {"TOLLGATE_LOGIN", "TOLLGATE_MUTUAL_TLS_URL"},
     "authorizer": EVERY_FUNCTION | TOKENS | {"TOLLGATE_TRUSTED_ISSUERS"},
-    "invoke": EVERY_FUNCTION | {"TOLLGATE_USAGE_RETENTION_DAYS"},
-    "stream": EVERY_FUNCTION | {"TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"},
+    "invoke": EVERY_FUNCTION | {"TOLLGATE_BUCKET", "TOLLGATE_USAGE_RETENTION_DAYS"},
+    "stream": EVERY_FUNCTION | {"TOLLGATE_BUCKET", "TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"},
     "upload": EVERY_FUNCTION | {"TOLLGATE_BUCKET"},
     "admin": EVERY_FUNCTION | {"TOLLGATE_API_KEYS_PER_OWNER", "TOLLGATE_ISSUER", "TOLLGATE_LOGIN"},
     "sweep": EVERY_FUNCTION
     | {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_KEY_ROTATION_DAYS"}
-    | {"TOLLGATE_ACCOUNT", "TOLLGATE_USAGE_RETENTION_DAYS"}
+    | {"TOLLGATE_ACCOUNT", "TOLLGATE_BUCKET", "TOLLGATE_USAGE_RETENTION_DAYS"}
     | {f"TOLLGATE_INVOCATION_LOG_{it}" for it in ("BUCKET", "PREFIX", "GRACE_SECONDS")}
     | {f"TOLLGATE_ALERT_{it}" for it in ("BUS", "TOPIC", "WEBHOOK_URL", "WEBHOOK_SECRET")},
 }
@@ -111,7 +134,7 @@ BILLED_BY_USE = {
 
 
 class Routes(unittest.TestCase):
-    def test_model_routes_stream_and_no_other_route_does(self):
+    def test_model_and_file_routes_stream_and_no_other_route_does(self):
         streaming = set()
         for route, operation in operations().items():
             integration = operation["x-amazon-apigateway-integration"]
@@ -122,7 +145,7 @@ class Routes(unittest.TestCase):
             else:
                 self.assertRegex(uri, r":lambda:path/2015-03-31/functions/.*/invocations$", route)
             self.assertEqual(integration["type"], "aws_proxy", route)
-        self.assertEqual(streaming, MODEL_ROUTES)
+        self.assertEqual(streaming, MODEL_ROUTES | FILE_ROUTES)
 
     def test_every_route_but_the_open_ones_is_behind_the_authorizer(self):
         unguarded = {route for route, it in operations().items() if it["security"] != [{"Authorizer": []}]}
@@ -299,6 +322,9 @@ class Functions(unittest.TestCase):
             with self.subTest(name):
                 if name in ("invoke", "stream"):
                     self.assertEqual(function["Timeout"], 900)
+                elif name == "upload":
+                    # It is silent while it verifies, and API Gateway ends a stream that is silent for 5 minutes.
+                    self.assertEqual(function["Timeout"], 300)
                 elif name == "sweep":
                     self.assertEqual(function["Timeout"], 300)
                     self.assertEqual(function["MemorySize"], 256)
@@ -355,7 +381,7 @@ class Roles(unittest.TestCase):
                 "logs": [{"Fn::GetAtt": [logs, "Arn"]}],
                 "dynamodb": [{"Fn::GetAtt": ["Table", "Arn"]}],
                 "secretsmanager": [{"Ref": "SigningSecret"}] + ([{"Fn::Sub": LOGIN_SECRETS}] if name == "token" else []),
-                "s3": [{"Fn::Sub": "${Bucket.Arn}/*"}],
+                "s3": [{"Fn::Sub": "${Bucket.Arn}/files/*"}],
                 "bedrock": [{"Fn::Sub": model} for model in sorted(models)],
             }
             index = {"Fn::Sub": "${Table.Arn}/index/by_day"}
@@ -379,6 +405,13 @@ class Roles(unittest.TestCase):
                 if name in READS_BY_DAY and named == [index]:
                     # An index is read, and nothing else is done to it.
                     self.assertEqual(statement["Action"], ["dynamodb:Query"], name)
+                    continue
+                if name == "upload" and named == [{"Fn::GetAtt": ["Bucket", "Arn"]}]:
+                    self.assertEqual(statement["Action"], ["s3:ListBucket"])
+                    continue
+                if name == "sweep" and named == [{"Fn::Sub": "${Bucket.Arn}/files/*"}]:
+                    # It removes files, and never reads one.
+                    self.assertEqual(statement["Action"], ["s3:DeleteObject", "s3:AbortMultipartUpload"])
                     continue
                 if name == "sweep" and named == [{"Ref": "SigningSecret"}]:
                     # It alone writes the keys.

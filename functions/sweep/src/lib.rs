@@ -1,12 +1,13 @@
 //! The sweep: what calls leave behind is brought to its end here, off every request's path.
 //!
 //! It settles calls whose function died, puts rows into the rollups exactly once, raises alerts of budgets, and carries changed
-//! limits to the windows that run. It sees to the signing keys too. Asked to, it recomputes what a time cost from its rows alone. Everything it does may be done twice,
+//! limits to the windows that run. It sees to the signing keys, and to files and uploads that have ended. Asked to, it recomputes what a time cost from its rows alone. Everything it does may be done twice,
 //! cut off anywhere, and done by two at once.
 
 mod alerts;
 mod budgets;
 mod event;
+mod files;
 mod finish;
 mod keys;
 mod lost;
@@ -26,6 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use event::Command;
+use files::Files;
 use keys::Keys;
 
 /// So long past its deadline a call's function is surely dead, whatever the clocks say.
@@ -40,6 +42,7 @@ pub struct State {
     store: Store,
     alerts: Alerts,
     keys: Keys,
+    files: Files,
     log: Option<InvocationLog>,
     /// How long after a call's deadline its record may still come into the invocation log.
     log_grace: SignedDuration,
@@ -62,6 +65,7 @@ impl State {
             store: Store::new(aws.dynamodb(), variables.table()?),
             alerts: Alerts::new(aws, variables)?,
             keys: Keys::new(aws, variables)?,
+            files: Files::new(aws, variables, &clock)?,
             log: invocation_log(aws, variables)?,
             log_grace: SignedDuration::from_secs(seconds.into()),
             retention_days: variables.or("TOLLGATE_USAGE_RETENTION_DAYS", "whole days", DEFAULT_RETENTION_DAYS)?,

@@ -72,8 +72,9 @@ pub(crate) async fn run(state: &State, now: Timestamp, time: Time<'_>) -> Result
         step = repair::changed_definitions(&mut pass).await?;
     }
     alerts::deliver(&mut pass).await?;
-    // By the clock, whatever time the run is told to sweep as of: a key lives in real time.
+    // By the clock, whatever time the run is told to sweep as of: keys and files live in real time.
     state.keys.look(time.clock.now(), &mut pass.report).await;
+    state.files.look(&state.store, time, &mut pass.report).await;
     pass.report.complete = step == Step::Done;
     pass.report.tell();
     Ok(pass.report)

@@ -27,6 +27,12 @@ pub(crate) struct Report {
     pub(crate) keys_changed: u64,
     /// Looks at the signing keys that failed.
     pub(crate) keys_failed: u64,
+    /// Files that have ended, or had no item, whose bytes were removed.
+    pub(crate) files_removed: u64,
+    /// Uploads that nobody completed in time.
+    pub(crate) uploads_abandoned: u64,
+    /// Looks at files and uploads that failed.
+    pub(crate) files_failed: u64,
     /// Whether everything was looked at.
     pub(crate) complete: bool,
 }
@@ -47,6 +53,9 @@ impl Report {
         metrics::counter!("alerts_total", "result" => "failed").increment(self.alerts_failed);
         metrics::counter!("signing_keys_total", "result" => "changed").increment(self.keys_changed);
         metrics::counter!("signing_keys_total", "result" => "failed").increment(self.keys_failed);
+        metrics::counter!("swept_files_total", "result" => "removed").increment(self.files_removed);
+        metrics::counter!("swept_files_total", "result" => "abandoned").increment(self.uploads_abandoned);
+        metrics::counter!("swept_files_total", "result" => "failed").increment(self.files_failed);
         tracing::info!(report = serde_json::to_string(self).unwrap_or_default(), "swept");
     }
 }

@@ -1,74 +1,152 @@
-//! Reads an upload's form (RFC 7578).
+//! Reads an upload's form (RFC 7578), the whole of it before anything is stored.
 
 use axum::extract::Request;
 use bytes::Bytes;
+use gateway::compression::Compression;
 use gateway::error::{Error, Kind};
 use gateway::http::require_identity_encoding;
 use http::header;
-use multer::{Constraints, Multipart, SizeLimit};
+use multer::{Constraints, Field, Multipart, SizeLimit};
+
+use crate::{fields, name};
 
 /// Lambda takes 6 MB, of which base64 leaves so much; what is larger never arrives here.
 const LONGEST_FILE_BYTES: u64 = 6 * 1024 * 1024;
-const LONGEST_TEXT_BYTES: u64 = 4096;
-const LONGEST_FILENAME_CHARACTERS: usize = 255;
+/// What may stand around the file: texts, each of which is bounded by itself, and the form's own lines.
+const REST_BYTES: u64 = 64 * 1024;
+/// RFC 2046, section 5.1.1.
+const LONGEST_BOUNDARY_BYTES: usize = 70;
+
+/// The texts of the gateway's own form.
+const TEXTS: [&str; 7] = [
+    "description",
+    "compress",
+    "compression_algorithm",
+    "metadata",
+    "retention_policy",
+    "storage_mode",
+    "ttl_days",
+];
 
 /// What an upload holds.
 pub(crate) struct Upload {
     pub(crate) filename: String,
     pub(crate) content_type: String,
     pub(crate) description: Option<String>,
+    pub(crate) metadata: Option<String>,
+    pub(crate) ttl_days: Option<u16>,
+    pub(crate) compression: Option<Compression>,
     pub(crate) bytes: Bytes,
 }
 
-/// Reads the whole form before anything is stored.
+/// Reads the gateway's own form.
 pub(crate) async fn read(request: Request) -> Result<Upload, Error> {
+    let mut form = fields_of(request, &TEXTS).await?;
+    let (compress, algorithm) = (form.take("compress"), form.take("compression_algorithm"));
+    let (policy, mode, days) = (
+        form.take("retention_policy"),
+        form.take("storage_mode"),
+        form.take("ttl_days"),
+    );
+    let description = form.take("description").map(fields::description).transpose()?;
+    let metadata = form.take("metadata").map(fields::metadata).transpose()?;
+    let compression = fields::compression(compress.as_deref(), algorithm.as_deref())?;
+    let ttl_days = fields::ttl_days(policy.as_deref(), mode.as_deref(), days.as_deref())?;
+    Ok(Upload {
+        description,
+        metadata,
+        compression,
+        ttl_days,
+        ..form.file()?
+    })
+}
+
+/// Reads the form of Anthropic's Files API, which has a file and nothing else.
+pub(crate) async fn read_file_alone(request: Request) -> Result<Upload, Error> {
+    fields_of(request, &[]).await?.file()
+}
+
+struct Form {
+    file: Option<Upload>,
+    texts: Vec<(&'static str, String)>,
+}
+
+impl Form {
+    fn take(&mut self, name: &str) -> Option<String> {
+        let place = self.texts.iter().position(|(known, _)| *known == name)?;
+        Some(self.texts.swap_remove(place).1)
+    }
+
+    fn file(&mut self) -> Result<Upload, Error> {
+        let file = self.file.take();
+        let file = file.ok_or_else(|| Error::invalid("The field `file` is missing."))?;
+        if file.bytes.is_empty() {
+            return Err(Error::invalid("The file is empty."));
+        }
+        Ok(file)
+    }
+}
+
+async fn fields_of(request: Request, known: &[&'static str]) -> Result<Form, Error> {
     require_identity_encoding(request.headers())?;
-    let content_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let boundary = multer::parse_boundary(content_type.unwrap_or_default()).map_err(|_| {
+    let boundary = boundary(&request)?;
+    let limits = SizeLimit::new()
+        .whole_stream(LONGEST_FILE_BYTES + REST_BYTES)
+        .per_field(LONGEST_FILE_BYTES);
+    let body = request.into_body().into_data_stream();
+    let mut fields = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
+    let mut form = Form {
+        file: None,
+        texts: Vec::new(),
+    };
+    while let Some(field) = fields.next_field().await.map_err(malformed)? {
+        let text = known.iter().copied().find(|known| field.name() == Some(known));
+        match text {
+            Some(name) if form.texts.iter().all(|(other, _)| *other != name) => {
+                form.texts.push((name, text_of(field).await?));
+            }
+            None if field.name() == Some("file") && form.file.is_none() => form.file = Some(file_of(field).await?),
+            None if field.name() != Some("file") => return Err(unknown(known)),
+            _ => return Err(Error::invalid("A field is repeated.")),
+        }
+    }
+    Ok(form)
+}
+
+fn boundary(request: &Request) -> Result<String, Error> {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let boundary = multer::parse_boundary(content_type).map_err(|_| {
         Error::new(
             Kind::UnsupportedMedia,
             "The content type must be multipart/form-data with a boundary.",
         )
     })?;
-    let limits = SizeLimit::new()
-        .whole_stream(LONGEST_FILE_BYTES + 2 * LONGEST_TEXT_BYTES)
-        .per_field(LONGEST_FILE_BYTES);
-    let body = request.into_body().into_data_stream();
-    let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
-    let (mut file, mut description) = (None, None);
-    while let Some(field) = form.next_field().await.map_err(malformed)? {
-        match field.name() {
-            Some("file") if file.is_none() => {
-                let filename = checked_filename(field.file_name())?;
-                let kind = field
-                    .content_type()
-                    .map_or("application/octet-stream".to_owned(), ToString::to_string);
-                file = Some((filename, kind, field.bytes().await.map_err(malformed)?));
-            }
-            Some("description") if description.is_none() => {
-                description = Some(checked_text(&field.bytes().await.map_err(malformed)?)?);
-            }
-            Some("file" | "description") => return Err(Error::invalid("A field is repeated.")),
-            _ => {
-                return Err(Error::invalid(
-                    "A field is unknown; `file` and `description` are served.",
-                ));
-            }
-        }
+    if (1..=LONGEST_BOUNDARY_BYTES).contains(&boundary.len()) {
+        Ok(boundary)
+    } else {
+        Err(Error::invalid("The boundary must be 1 to 70 characters."))
     }
-    let (filename, content_type, bytes) = file.ok_or_else(|| Error::invalid("The field `file` is missing."))?;
-    if bytes.is_empty() {
-        return Err(Error::invalid("The file is empty."));
-    }
+}
+
+async fn file_of(field: Field<'_>) -> Result<Upload, Error> {
+    let filename = name::checked(field.file_name())?;
+    let given = field.headers().get(header::CONTENT_TYPE);
+    let content_type = fields::content_type(given.map(|given| given.to_str().unwrap_or_default()))?;
     Ok(Upload {
         filename,
         content_type,
-        description,
-        bytes,
+        description: None,
+        metadata: None,
+        ttl_days: None,
+        compression: None,
+        bytes: field.bytes().await.map_err(malformed)?,
     })
+}
+
+async fn text_of(field: Field<'_>) -> Result<String, Error> {
+    let bytes = field.bytes().await.map_err(malformed)?;
+    String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid("A text field is not UTF-8."))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
@@ -81,61 +159,7 @@ fn malformed(error: multer::Error) -> Error {
     }
 }
 
-fn checked_text(bytes: &[u8]) -> Result<String, Error> {
-    if bytes.len() as u64 > LONGEST_TEXT_BYTES {
-        return Err(Error::new(Kind::TooLarge, "A text field is too long."));
-    }
-    let text = String::from_utf8(bytes.to_vec()).map_err(|_| Error::invalid("A text field is not UTF-8."))?;
-    if text.contains('\0') {
-        Err(Error::invalid("A text field holds a NUL."))
-    } else {
-        Ok(text)
-    }
-}
-
-/// A file's name is shown, never used as a path; what could pass for a path or mislead a reader is refused.
-fn checked_filename(name: Option<&str>) -> Result<String, Error> {
-    let name = name.ok_or_else(|| Error::invalid("The file has no name."))?;
-    let misleading = |c: char| {
-        c.is_control()
-            || c == '/'
-            || c == '\\'
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let fits = (1..=LONGEST_FILENAME_CHARACTERS).contains(&name.chars().count()) && ![".", ".."].contains(&name);
-    if fits && !name.chars().any(misleading) {
-        Ok(name.to_owned())
-    } else {
-        Err(Error::invalid(
-            "The file's name must be 1 to 255 characters, without slashes, control or direction characters.",
-        ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_could_pass_for_a_path_or_mislead_is_refused() {
-        assert_eq!(
-            checked_filename(Some("Bericht 2026 – ü.pdf")).unwrap(),
-            "Bericht 2026 – ü.pdf"
-        );
-        for bad in [
-            "",
-            ".",
-            "..",
-            "../a",
-            "a/b",
-            "a\\b",
-            "a\0b",
-            "a\r\nb",
-            "gpj.\u{202e}exe",
-            &"a".repeat(256),
-        ] {
-            assert!(checked_filename(Some(bad)).is_err(), "{bad:?}");
-        }
-        assert!(checked_filename(None).is_err());
-    }
+fn unknown(known: &[&str]) -> Error {
+    let names: Vec<_> = ["file"].iter().chain(known).map(|name| format!("`{name}`")).collect();
+    Error::invalid(format!("A field is unknown; served are {}.", names.join(", ")))
 }

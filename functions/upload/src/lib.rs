@@ -1,29 +1,40 @@
-//! Files: stored, listed, read and deleted by their owners.
+//! Files: uploaded whole or in parts, listed, read, finalized and deleted by their owners, also in the form of Anthropic's Files API.
 
+mod anthropic;
+mod content;
+mod fields;
+mod finalize;
 mod form;
+mod name;
+mod owned;
+mod range;
+mod sessions;
+mod shown;
+mod storing;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State as Extract};
-use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
-use gateway::error::{Error, Kind};
-use gateway::http::{Caller, Id, Outcome, PageQuery, json, query};
+use gateway::error::Error;
+use gateway::http::{Caller, Outcome, json};
+use gateway::large_objects::LargeObjects;
 use gateway::objects::Objects;
-use gateway::random;
 use gateway::scope::Scope;
-use gateway::secret::hex;
 use gateway::store::{Store, StoredFile};
-use http::{StatusCode, Uri, header};
+use gateway::telemetry;
+use http::StatusCode;
 
 /// What the upload function works with.
 pub struct State {
     store: Store,
     objects: Objects,
+    /// Where the storage is S3, what it does beyond whole objects.
+    large: Option<LargeObjects>,
     clock: Clock,
 }
 
@@ -33,11 +44,22 @@ impl State {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
+        let objects = Objects::read_from(aws, variables, &clock)?;
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
-            objects: Objects::read_from(aws, variables, &clock)?,
+            large: LargeObjects::beside(&objects, aws, variables)?,
+            objects,
             clock,
         })
+    }
+}
+
+impl State {
+    /// What parts and URLs need.
+    fn large(&self) -> Result<&LargeObjects, Error> {
+        self.large
+            .as_ref()
+            .ok_or_else(|| Error::invalid("The storage of this deployment takes files in one piece alone."))
     }
 }
 
@@ -45,87 +67,51 @@ impl State {
 pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/api/v1/files/upload", post(upload))
-        .route("/api/v1/files", get(list))
-        .route("/api/v1/files/{id}", get(read).delete(delete))
-        .route("/api/v1/files/{id}/content", get(content))
+        .route("/api/v1/files", get(owned::list))
+        .route("/api/v1/files/{id}", get(owned::read).delete(owned::delete))
+        .route("/api/v1/files/{id}/content", get(content::content))
+        .route(
+            "/api/v1/files/{id}/finalize",
+            get(finalize::status).post(finalize::finalize),
+        )
+        .route("/api/v1/files/sessions", post(sessions::open::open))
+        .route(
+            "/api/v1/files/sessions/{id}",
+            get(sessions::read).delete(sessions::abort),
+        )
+        .route("/api/v1/files/sessions/{id}/parts", post(sessions::parts::urls))
+        .route(
+            "/api/v1/files/sessions/{id}/complete",
+            post(sessions::complete::complete),
+        )
+        .route("/anthropic/v1/files", get(anthropic::list).post(anthropic::upload))
+        .route(
+            "/anthropic/v1/files/{id}",
+            get(anthropic::read).delete(anthropic::delete),
+        )
+        .route("/anthropic/v1/files/{id}/content", get(content::content))
         .with_state(state)
 }
 
+/// `POST /api/v1/files/upload`
 async fn upload(Extract(state): Extract<Arc<State>>, caller: Caller, request: Request) -> Outcome {
     caller.require(Scope::Files, &state.clock)?;
-    let upload = form::read(request).await?;
-    let digest = hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &upload.bytes).as_ref());
-    let owner = caller.principal.subject;
-    let file = StoredFile::new(
-        random::identifier("file")?,
-        owner.clone(),
-        upload.filename,
-        upload.content_type,
-        upload.description,
-        upload.bytes.len() as u64,
-        digest,
-        state.clock.now(),
-    );
-    // Bytes first: a file that is listed can be read. If listing fails, the bytes go again.
-    state.objects.put(&owner, &file.file_id, upload.bytes).await?;
-    match state.store.create_file(&file).await {
-        Ok(true) => json(StatusCode::CREATED, &file),
-        Ok(false) => Err(Error::new(Kind::Conflict, "The id is taken; try again.")),
-        Err(error) => {
-            state.objects.delete(&owner, &file.file_id).await?;
-            Err(error)
-        }
-    }
+    let stored = async { storing::store(&state, caller.principal.subject, form::read(request).await?).await };
+    let file = counted("form", stored.await)?;
+    json(StatusCode::CREATED, &shown::shown(&file)?)
 }
 
-async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
-    caller.require(Scope::Files, &state.clock)?;
-    let page: PageQuery = query(&uri)?;
-    let page = state
-        .store
-        .files_of(&caller.principal.subject, page.size()?, page.after()?.as_ref())
-        .await?;
-    json(
-        StatusCode::OK,
-        &serde_json::json!({"files": page.items, "next_cursor": page.next_cursor.map(|it| it.encode())}),
-    )
-}
-
-async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
-    json(StatusCode::OK, &own_file(&state, &caller, &id).await?)
-}
-
-async fn content(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
-    let file = own_file(&state, &caller, &id).await?;
-    let bytes = state
-        .objects
-        .read(&file.owner, &file.file_id)
-        .await?
-        .ok_or_else(|| Error::not_found("file"))?;
-    // Never the stored type: what somebody uploaded is not to run in a browser under our name.
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream"),
-        (header::CONTENT_DISPOSITION, "attachment"),
-    ];
-    Ok((headers, bytes).into_response())
-}
-
-async fn delete(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
-    let file = own_file(&state, &caller, &id).await?;
-    // The list first: a file that cannot be read is not listed.
-    state.store.delete_file(&file.owner, &file.file_id).await?;
-    state.objects.delete(&file.owner, &file.file_id).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// A file of the caller's. Somebody else's answers like none at all, since it is not looked for.
-async fn own_file(state: &State, caller: &Caller, id: &str) -> Result<StoredFile, Error> {
-    caller.require(Scope::Files, &state.clock)?;
-    let owner = &caller.principal.subject;
-    let found = if random::is_identifier(id) {
-        state.store.file(owner, id).await?
-    } else {
-        None
+/// Counts an upload by the way that it came and by what became of it.
+fn counted(way: &'static str, outcome: Result<StoredFile, Error>) -> Result<StoredFile, Error> {
+    let result = match &outcome {
+        Ok(_) => "stored",
+        Err(error) if error.is_ours() => "failed",
+        Err(_) => "refused",
     };
-    found.ok_or_else(|| Error::not_found("file"))
+    metrics::counter!("uploads_total", "way" => way, "result" => result).increment(1);
+    if let Ok(file) = &outcome {
+        metrics::counter!("upload_bytes_total", "way" => way).increment(file.size_bytes);
+    }
+    telemetry::flush();
+    outcome
 }

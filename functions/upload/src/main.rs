@@ -13,5 +13,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::start("upload", &Variables::Process)?;
     let aws = Aws::from_environment(Variables::Process)?;
     let state = State::new(&aws, &Variables::Process, Clock::System)?;
-    http::serve_buffered(router(Arc::new(state))).await
+    http::serve_streaming(router(Arc::new(state))).await
 }

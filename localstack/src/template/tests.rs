@@ -241,7 +241,7 @@ fn the_projects_own_template_is_understood_and_every_function_has_its_variables(
     for route in &template.api.routes {
         assert_eq!(
             route.streamed,
-            ["invoke", "stream"].contains(&route.function.as_str()),
+            ["invoke", "stream", "upload"].contains(&route.function.as_str()),
             "{}",
             route.path
         );

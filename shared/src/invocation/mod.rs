@@ -7,6 +7,7 @@
 //! - bytes that need no change are not changed.
 
 mod admission;
+mod attachments;
 mod cost;
 mod deliver;
 mod known_models;
@@ -32,6 +33,7 @@ use crate::error::{Error, Kind};
 use crate::http::Caller;
 use crate::limits::Limits;
 use crate::model::ModelError;
+use crate::objects::Objects;
 use crate::price::{PriceError, ServiceTier};
 use crate::pricing::Prices;
 use crate::random;
@@ -59,6 +61,8 @@ pub struct Models {
     pub bedrock: Bedrock,
     /// Where usage is written.
     pub store: Store,
+    /// Where the bytes of files are that messages name.
+    pub objects: Objects,
     /// What tokens cost.
     pub prices: Prices,
     /// Which models there are.
@@ -101,6 +105,7 @@ impl Models {
         let prices = Prices::new(store.clone(), clock.clone())?;
         Ok(Self {
             bedrock: Bedrock::new(aws.bedrockruntime()),
+            objects: Objects::read_from(aws, variables, &clock)?,
             limits: Limits::new(store.clone(), clock.clone()),
             store,
             call_seconds: variables.or("TOLLGATE_CALL_SECONDS", "whole seconds", DEFAULT_CALL_SECONDS)?,

@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 use lambda_http::RequestExt as _;
 use percent_encoding::percent_decode_str;
 
+use super::attachments::attach;
 use super::{Call, Delivery, Models, run};
 use crate::error::{Error, Kind};
 use crate::http::{Caller, Outcome, require_content_type, require_identity_encoding};
@@ -21,7 +22,7 @@ use crate::wire::bedrock::{FORWARDED, PERFORMANCE_LATENCY, SERVICE_TIER};
 use crate::wire::dialect::Dialect;
 
 /// Bedrock takes no longer body (InvokeModel, `body`).
-const LONGEST_BODY_BYTES: usize = 25_000_000;
+pub(super) const LONGEST_BODY_BYTES: usize = 25_000_000;
 
 /// A route of Bedrock Runtime: the body goes as it is, and so does the answer.
 ///
@@ -40,6 +41,7 @@ pub async fn bedrock(
     require_identity_encoding(&parts.headers)?;
     let tier = service_tier(&parts.headers)?;
     check_invoke_body(&body)?;
+    let body = Box::pin(attach(models, &caller, body)).await?;
     let headers = forwarded(&parts.headers);
     Box::pin(run(
         models,
@@ -78,7 +80,8 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
     } else {
         Delivery::Whole
     };
-    let (model, body) = (request.model, request.body);
+    let model = request.model;
+    let body = Box::pin(attach(models, &caller, request.body)).await?;
     Box::pin(run(
         models,
         Call {
@@ -102,12 +105,16 @@ async fn read(request: Request<Body>) -> Result<(Parts, Bytes), Error> {
         .map_err(|_| Error::invalid("The body broke off."))?
         .to_bytes();
     if body.len() > LONGEST_BODY_BYTES {
-        return Err(Error::new(
-            Kind::TooLarge,
-            "The body is larger than Bedrock takes (25,000,000 bytes).",
-        ));
+        return Err(too_large());
     }
     Ok((parts, body))
+}
+
+pub(super) fn too_large() -> Error {
+    Error::new(
+        Kind::TooLarge,
+        "The body is larger than Bedrock takes (25,000,000 bytes).",
+    )
 }
 
 /// The model id between `/bedrock/model/` and the suffix, percent-decoded once. An ARN may come with its slashes

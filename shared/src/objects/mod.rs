@@ -92,6 +92,15 @@ pub enum Objects {
     Service(StorageService),
 }
 
+impl std::fmt::Debug for Objects {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::S3(_) => "S3",
+            Self::Service(_) => "Service",
+        })
+    }
+}
+
 impl Objects {
     /// The bucket of this name.
     pub fn new(client: aws_sdk_s3::Client, bucket: String) -> Self {
@@ -108,10 +117,7 @@ impl Objects {
         let section = settings.section("storage.service", "TOLLGATE_STORAGE_SERVICE");
         match StorageService::read(&section, aws, clock)? {
             Some(service) => Ok(Self::Service(service)),
-            None => {
-                let bucket = variables.required("TOLLGATE_BUCKET", "the name of the S3 bucket")?;
-                Ok(Self::new(aws.s3(), bucket))
-            }
+            None => Ok(Self::new(aws.s3(), variables.bucket()?)),
         }
     }
 
@@ -190,6 +196,7 @@ impl Objects {
     }
 }
 
-fn key(owner: &Subject, file_id: &str) -> String {
+/// Where the bytes of a file are.
+pub(crate) fn key(owner: &Subject, file_id: &str) -> String {
     format!("files/{owner}/{file_id}")
 }

@@ -1,15 +1,21 @@
-//! What is known of uploaded files. Their bytes are in [`crate::objects`].
+//! What is known of files. Their bytes are in [`crate::objects`].
+//!
+//! A file has one item. It is put when its bytes are there, and taken away before they go, so what is listed can be read.
 
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cursor, List, Page, Store, item, key, unavailable};
+use super::{Cursor, FileEnd, List, Page, Store, condition_failed, item, key, unavailable, was_done};
+use crate::compression::Compression;
 use crate::error::Error;
 use crate::principal::Subject;
 
-const VERSION: u32 = 1;
+/// Version 1 had neither compression, metadata nor an end.
+const VERSION: u32 = 2;
 
-/// A file as it is listed.
+/// A file as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredFile {
     /// Its name in paths.
@@ -23,90 +29,188 @@ pub struct StoredFile {
     /// What its owner says of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What its owner's programs say of it: the text of a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
     /// Its length.
     pub size_bytes: u64,
+    /// How its bytes are stored; nothing: as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// The length of what is stored, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_size_bytes: Option<u64>,
     /// The SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
+    /// What the storage calls these bytes, where they are read from it directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_tag: Option<String>,
     /// When it was stored.
     pub created_at: Timestamp,
+    /// When it ends, if it is temporary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Until when it is kept for a finalization that was prepared, whenever it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared_until: Option<Timestamp>,
+    /// When it became permanent, if it was not from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finalized_at: Option<Timestamp>,
 }
 
 impl StoredFile {
-    /// A file that is not listed yet.
-    #[expect(clippy::too_many_arguments, reason = "a record's fields, each of its own meaning")]
-    pub fn new(
-        file_id: String,
-        owner: Subject,
-        filename: String,
-        content_type: String,
-        description: Option<String>,
-        size_bytes: u64,
-        sha256: String,
-        created_at: Timestamp,
-    ) -> Self {
-        Self {
-            file_id,
-            owner,
-            filename,
-            content_type,
-            description,
-            size_bytes,
-            sha256,
-            created_at,
-        }
+    /// Whether it is there at `now`: from the second of its end it is not, whenever its bytes go.
+    pub fn is_there(&self, now: Timestamp) -> bool {
+        self.ends_at.is_none_or(|end| now < end) || self.prepared_until.is_some_and(|until| now < until)
+    }
+
+    /// The length of what is stored.
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_size_bytes.unwrap_or(self.size_bytes)
+    }
+
+    /// When the sweep has to look at it, if it is temporary.
+    pub(super) fn end(&self) -> Option<FileEnd> {
+        self.ends_at.map(|at| FileEnd {
+            at,
+            owner: self.owner.clone(),
+            id: self.file_id.clone(),
+        })
     }
 }
 
+/// Which part of an owner's files is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct FileList<'a> {
+    /// How many.
+    pub limit: usize,
+    /// Whether later files come before earlier ones.
+    pub newest_first: bool,
+    /// Behind which place of that order.
+    pub after: Option<&'a Cursor>,
+    /// What has ended by then is not listed.
+    pub now: Timestamp,
+}
+
 impl Store {
-    /// Lists a file that was stored. `false`: its id is taken.
+    /// Lists a file whose bytes are stored, and forgets the intention to store them. `false`: its id is taken.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn create_file(&self, file: &StoredFile) -> Result<bool, Error> {
-        self.insert(item(key::file(&file.owner, &file.file_id), VERSION, file)?)
-            .await
+    pub async fn create_file(&self, file: &StoredFile, intention: Option<&FileEnd>) -> Result<bool, Error> {
+        let mut writes = self.file_writes(file)?;
+        if let Some(intention) = intention {
+            writes.push(self.end_removed(intention)?);
+        }
+        let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
+        match transaction.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if condition_failed(&error, 0) => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
-    /// A file of this owner's.
+    /// The writes that list a file, the first on the condition that it is not there.
+    pub(super) fn file_writes(&self, file: &StoredFile) -> Result<Vec<TransactWriteItem>, Error> {
+        let mut writes = vec![self.put_new(item(key::file(&file.owner, &file.file_id), VERSION, file)?)?];
+        if let Some(end) = file.end() {
+            writes.push(self.end_added(&end)?);
+        }
+        Ok(writes)
+    }
+
+    /// A file of this owner's, also one that has ended and waits for the sweep.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn file(&self, owner: &Subject, file_id: &str) -> Result<Option<StoredFile>, Error> {
-        self.read(key::file(owner, file_id)).await
+        if file_id.starts_with(key::FILE_PREFIX) {
+            self.read(key::file(owner, file_id)).await
+        } else {
+            Ok(None)
+        }
     }
 
-    /// The files of an owner.
+    /// The files of an owner that are there.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn files_of(
-        &self,
-        owner: &Subject,
-        limit: usize,
-        after: Option<&Cursor>,
-    ) -> Result<Page<StoredFile>, Error> {
-        let partition = key::files(owner);
-        self.list(List {
-            partition,
-            prefix: None,
-            newest_first: false,
-            limit,
-            after,
-        })
-        .await
+    pub async fn files_of(&self, owner: &Subject, wanted: FileList<'_>) -> Result<Page<StoredFile>, Error> {
+        let mut items: Vec<StoredFile> = Vec::new();
+        let mut place = wanted.after.cloned();
+        loop {
+            let list = List {
+                partition: key::files(owner),
+                prefix: Some(key::FILE_PREFIX),
+                newest_first: wanted.newest_first,
+                limit: wanted.limit.saturating_sub(items.len()),
+                after: place.as_ref(),
+            };
+            let page = self.list::<StoredFile>(list).await?;
+            items.extend(page.items.into_iter().filter(|file| file.is_there(wanted.now)));
+            place = page.next_cursor;
+            if place.is_none() || items.len() >= wanted.limit {
+                return Ok(Page {
+                    items,
+                    next_cursor: place,
+                });
+            }
+        }
     }
 
-    /// Takes a file off its owner's list.
+    /// Takes a file off its owner's list, and writes down that its bytes are to go: returns the entry, to be removed when they are
+    /// gone. `None`: there is no such file.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn delete_file(&self, owner: &Subject, file_id: &str) -> Result<(), Error> {
-        let delete = self.client.delete_item().table_name(&self.table);
-        delete
-            .set_key(Some(key::file(owner, file_id).into_item()))
+    pub async fn delete_file(&self, file: &StoredFile, now: Timestamp) -> Result<Option<FileEnd>, Error> {
+        let end = FileEnd {
+            at: now,
+            owner: file.owner.clone(),
+            id: file.file_id.clone(),
+        };
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key::file(&file.owner, &file.file_id).into_item()))
+            .condition_expression("attribute_exists(pk)")
+            .build()
+            .map_err(Error::internal)?;
+        let transaction = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().delete(delete).build())
+            .transact_items(self.end_added(&end)?);
+        match transaction.send().await {
+            Ok(_) => Ok(Some(end)),
+            Err(error) if condition_failed(&error, 0) => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// Takes a file off its owner's list if it is exactly as it was read: `false` says that somebody was faster, as one who finalized it.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn delete_ended_file(&self, file: &StoredFile) -> Result<bool, Error> {
+        let mut delete = self.client.delete_item().table_name(&self.table);
+        let mut conditions = Vec::new();
+        for (name, value, at) in [
+            ("ends_at", ":ends_at", file.ends_at),
+            ("prepared_until", ":prepared_until", file.prepared_until),
+        ] {
+            match at {
+                None => conditions.push(format!("attribute_not_exists({name})")),
+                Some(at) => {
+                    conditions.push(format!("{name} = {value}"));
+                    delete = delete.expression_attribute_values(value, AttributeValue::S(at.to_string()));
+                }
+            }
+        }
+        let answer = delete
+            .set_key(Some(key::file(&file.owner, &file.file_id).into_item()))
+            .condition_expression(conditions.join(" AND "))
             .send()
-            .await
-            .map(drop)
-            .map_err(unavailable)
+            .await;
+        was_done(answer, DeleteItemError::is_conditional_check_failed_exception)
     }
 }

@@ -15,6 +15,8 @@
 //! | how far the sweep is | `SWEEP` | `HEAD` |
 //! | alert that is to go out | `ALERTS` | `<event id>` |
 //! | file | `FILES#<subject>` | `<file id>` |
+//! | upload session | `FILES#<subject>` | `<session id>` |
+//! | end of a file or upload session | `ENDS#<shard>` | `<time, RFC 3339>#<subject>#<id>` |
 //! | person | `USERS` | `<user id>` |
 //! | identity of a person at a provider | `IDENTITY#<sha-256 of issuer and subject>` | `IDENTITY` |
 //! | active admin | `ADMINS` | `<user id>` |
@@ -43,6 +45,7 @@ use jiff::Timestamp;
 
 use super::Item;
 use super::calls::{CALL_SHARDS, open_call_place};
+use super::file_ends::END_SHARDS;
 use crate::budget::{BudgetId, ScopeKind};
 use crate::clock::rfc3339_millis;
 use crate::error::Error;
@@ -223,8 +226,24 @@ pub(super) fn files(subject: &Subject) -> String {
     format!("FILES#{subject}")
 }
 
-pub(super) fn file(subject: &Subject, file_id: &str) -> Key {
-    Key::new(&files(subject), file_id)
+/// What the ids of files begin with; those of upload sessions, which are in the same partition, begin otherwise.
+pub(super) const FILE_PREFIX: &str = "file_";
+
+/// A file or an upload session, told apart by what their ids begin with.
+pub(super) fn file(subject: &Subject, id: &str) -> Key {
+    Key::new(&files(subject), id)
+}
+
+pub(super) fn file_ends(shard: u8) -> String {
+    format!("ENDS#{shard}")
+}
+
+pub(super) fn file_end(at: Timestamp, subject: &Subject, id: &str) -> Key {
+    let shard = crc32fast::hash(id.as_bytes()) % u32::from(END_SHARDS);
+    Key::new(
+        &file_ends(u8::try_from(shard).unwrap_or_default()),
+        &format!("{}#{subject}#{id}", rfc3339_millis(at)),
+    )
 }
 
 pub(super) fn open_calls(shard: u8) -> String {

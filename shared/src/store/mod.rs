@@ -16,7 +16,9 @@ mod days;
 mod denied_tokens;
 mod devices;
 mod directory;
+mod file_ends;
 mod files;
+mod finalization;
 mod groups;
 mod key;
 mod logins;
@@ -27,6 +29,7 @@ mod sessions;
 mod sweep;
 mod teams;
 mod upkeep;
+mod upload_sessions;
 mod usage;
 mod usage_lists;
 mod user_writes;
@@ -58,7 +61,9 @@ pub use codes::{AuthorizationCode, CodeState, Redemption};
 pub use days::DayPlace;
 pub use devices::{DeviceGrant, DeviceState, Poll};
 pub use directory::{DirectoryRecord, GroupNames};
-pub use files::StoredFile;
+pub use file_ends::{END_SHARDS, FileEnd};
+pub use files::{FileList, StoredFile};
+pub use finalization::Finalization;
 pub use groups::{DirectoryGroup, GroupWrite, Membership};
 pub use logins::{CodeRequest, Consent, Login, Purpose};
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
@@ -67,6 +72,7 @@ pub use sessions::{Rotation, Session, SessionState};
 pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use teams::TeamRecord;
 pub use upkeep::Claim;
+pub use upload_sessions::{UploadClaim, UploadSession, UploadState};
 pub use usage::{CallEnd, Recorded, UsageRow};
 pub use usage_lists::UsageWanted;
 pub use user_writes::{UserChange, UserWrite};
@@ -324,6 +330,19 @@ fn was_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
     reasons
         .filter_map(|reason| reason.code())
         .any(|code| code == "TransactionConflict")
+}
+
+/// Whether a conditional write was done: `false` when its condition did not hold, which `failed` tells.
+fn was_done<T, E, R>(answer: Result<T, SdkError<E, R>>, failed: impl Fn(&E) -> bool) -> Result<bool, Error>
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(failed) => Ok(false),
+        Err(error) => Err(unavailable(error)),
+    }
 }
 
 fn unavailable<E, R>(error: SdkError<E, R>) -> Error

@@ -68,17 +68,26 @@ pub fn beta_flags<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<&'a str>
         .collect()
 }
 
+/// What flags of the Files API begin with. Files are resolved here, and Bedrock does not know them.
+const FILES_API: &str = "files-api-";
+
 fn add_betas(object: &mut Object<'_>, betas: &[&str]) -> Result<(), Error> {
-    if betas.is_empty() {
+    let given = optional::<Vec<String>>(object, "anthropic_beta", "a list of strings");
+    if betas.is_empty() && !matches!(&given, Ok(Some(given)) if given.iter().any(|flag| flag.starts_with(FILES_API))) {
         return Ok(());
     }
-    let mut all = optional::<Vec<String>>(object, "anthropic_beta", "a list of strings")?.unwrap_or_default();
+    let mut all = given?.unwrap_or_default();
     for beta in betas {
         if !all.iter().any(|known| known == beta) {
             all.push((*beta).to_owned());
         }
     }
-    object.set("anthropic_beta", serde_json::Value::from(all).to_string());
+    all.retain(|flag| !flag.starts_with(FILES_API));
+    if all.is_empty() {
+        object.remove("anthropic_beta");
+    } else {
+        object.set("anthropic_beta", serde_json::Value::from(all).to_string());
+    }
     Ok(())
 }
 
@@ -230,6 +239,20 @@ mod tests {
                 .unwrap()
                 .contains(r#""anthropic_beta":["b1","b2","b3"]"#)
         );
+    }
+
+    #[test]
+    fn the_flag_of_the_files_api_stays_here() {
+        let with = |member: &str, flags: &[&str]| {
+            let body =
+                format!(r#"{{"model":"m","max_tokens":5,"messages":[{{"role":"user","content":"hi"}}]{member}}}"#);
+            let request = messages_request(body.as_bytes(), flags).unwrap();
+            String::from_utf8(request.body.to_vec()).unwrap()
+        };
+        let in_body = r#","anthropic_beta":["files-api-2025-04-14","b1"]"#;
+        assert!(!with("", &["files-api-2025-04-14"]).contains("anthropic_beta"));
+        assert!(with(in_body, &[]).contains(r#""anthropic_beta":["b1"]"#));
+        assert!(with(in_body, &["files-api-2099-01-01", "b2"]).contains(r#""anthropic_beta":["b1","b2"]"#));
     }
 
     #[test]

@@ -82,6 +82,7 @@ const fn anthropic(kind: Kind) -> (u16, &'static str) {
         Kind::PreconditionFailed => (412, "invalid_request_error"),
         Kind::TooLarge => (413, "request_too_large"),
         Kind::UnsupportedMedia => (415, "invalid_request_error"),
+        Kind::RangeNotSatisfiable => (416, "invalid_request_error"),
         Kind::RateLimited | Kind::UpstreamThrottled => (429, "rate_limit_error"),
         Kind::ModelFailed | Kind::Internal => (500, "api_error"),
         Kind::UpstreamUnavailable | Kind::Unavailable => (503, "overloaded_error"),
@@ -102,11 +103,13 @@ const fn bedrock(kind: Kind) -> (u16, &'static str) {
         | Kind::PreconditionFailed
         | Kind::TooLarge
         | Kind::UnsupportedMedia
+        | Kind::RangeNotSatisfiable
         | Kind::MethodNotAllowed => (
             match kind {
                 Kind::PreconditionFailed => 412,
                 Kind::TooLarge => 413,
                 Kind::UnsupportedMedia => 415,
+                Kind::RangeNotSatisfiable => 416,
                 Kind::MethodNotAllowed => 405,
                 _ => 400,
             },
@@ -142,6 +145,7 @@ const fn oauth(kind: Kind) -> (u16, &'static str) {
         Kind::MethodNotAllowed => (405, "invalid_request"),
         Kind::TooLarge => (413, "invalid_request"),
         Kind::UnsupportedMedia => (415, "invalid_request"),
+        Kind::RangeNotSatisfiable => (416, "invalid_request"),
         Kind::RateLimited => (429, "slow_down"),
         Kind::Internal | Kind::ModelFailed => (500, "server_error"),
         Kind::Unavailable | Kind::UpstreamThrottled | Kind::UpstreamUnavailable | Kind::UpstreamTimeout => {
@@ -168,6 +172,7 @@ const fn problem(kind: Kind) -> (u16, &'static str) {
         Kind::PreconditionFailed => 412,
         Kind::TooLarge => 413,
         Kind::UnsupportedMedia => 415,
+        Kind::RangeNotSatisfiable => 416,
         Kind::RateLimited | Kind::UpstreamThrottled => 429,
         Kind::Internal => 500,
         Kind::ModelFailed => 502,

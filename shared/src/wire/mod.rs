@@ -4,6 +4,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod dialect;
+pub mod file_sources;
 pub mod frames;
 pub mod json;
 pub mod sse;

@@ -215,7 +215,7 @@ fn may_say(text: &str, word: &str) -> bool {
 }
 
 /// Whether a letter, a digit, `_` or `-` is written as `\u00XX`, as nobody does who has nothing to hide.
-fn has_escaped_name(text: &str) -> bool {
+pub(super) fn has_escaped_name(text: &str) -> bool {
     text.match_indices("\\u00").any(|(at, found)| {
         let digits = text.get(at + found.len()..at + found.len() + 2);
         let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());

@@ -250,6 +250,8 @@ fn is_denied(answer: &Answer, dialect: Dialect, scope: &str) -> bool {
 /// One case for each route. What has an id is made first.
 async fn cases(stack: &Stack, mark: &str, files_key: &str) -> Vec<Case> {
     let mut cases = model_cases(mark);
+    cases.extend(anthropic_file_cases(&upload(stack, files_key).await));
+    cases.extend(session_cases(&session(stack, files_key).await));
     cases.extend(file_cases(&upload(stack, files_key).await));
     cases.extend(admin_cases(stack).await);
     cases.extend(price_cases());
@@ -309,6 +311,14 @@ async fn upload(stack: &Stack, key: &str) -> String {
     answer.json()["file_id"].as_str().unwrap().to_owned()
 }
 
+/// An upload session that waits for its parts.
+async fn session(stack: &Stack, key: &str) -> String {
+    let wish = json!({"filename": "a", "size_bytes": 1});
+    let answer = stack.bearer(key).post("/api/v1/files/sessions", &wish).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()["session_id"].as_str().unwrap().to_owned()
+}
+
 fn file_cases(id: &str) -> Vec<Case> {
     let files = Some("files");
     vec![
@@ -320,9 +330,52 @@ fn file_cases(id: &str) -> Vec<Case> {
         case("GET", "/api/v1/files", "", files, 200),
         case("GET", "/api/v1/files/{id}", id, files, 200),
         case("GET", "/api/v1/files/{id}/content", id, files, 200),
+        case("GET", "/api/v1/files/{id}/finalize", id, files, 200),
+        Case {
+            body: json!({"phase": "prepare"}).to_string(),
+            ..case("POST", "/api/v1/files/{id}/finalize", id, files, 200)
+        },
         // Last, since nothing can be read after it.
         case("DELETE", "/api/v1/files/{id}", id, files, 204),
     ]
+}
+
+fn session_cases(id: &str) -> Vec<Case> {
+    let files = Some("files");
+    vec![
+        Case {
+            body: json!({"filename": "a", "size_bytes": 1}).to_string(),
+            ..case("POST", "/api/v1/files/sessions", "", files, 201)
+        },
+        case("GET", "/api/v1/files/sessions/{id}", id, files, 200),
+        Case {
+            body: json!({"parts": [{"number": 1, "sha256": "0".repeat(64)}]}).to_string(),
+            ..case("POST", "/api/v1/files/sessions/{id}/parts", id, files, 200)
+        },
+        // Its part has not come.
+        case("POST", "/api/v1/files/sessions/{id}/complete", id, files, 409),
+        case("DELETE", "/api/v1/files/sessions/{id}", id, files, 204),
+    ]
+}
+
+fn anthropic_file_cases(id: &str) -> Vec<Case> {
+    let files = Some("files");
+    let mut cases = vec![
+        Case {
+            content_type: FORM,
+            body: form(),
+            ..case("POST", "/anthropic/v1/files", "", files, 200)
+        },
+        case("GET", "/anthropic/v1/files", "", files, 200),
+        case("GET", "/anthropic/v1/files/{id}", id, files, 200),
+        case("GET", "/anthropic/v1/files/{id}/content", id, files, 200),
+        // Last, since nothing can be read after it.
+        case("DELETE", "/anthropic/v1/files/{id}", id, files, 200),
+    ];
+    for case in &mut cases {
+        case.dialect = Dialect::Anthropic;
+    }
+    cases
 }
 
 async fn admin_cases(stack: &Stack) -> Vec<Case> {

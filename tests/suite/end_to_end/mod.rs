@@ -33,6 +33,7 @@ mod files;
 mod keys;
 mod killed;
 mod lags;
+mod large_files;
 pub(crate) mod login;
 mod metering;
 mod models;

@@ -1,0 +1,245 @@
+//! The whole workflow through the gateway, with files of every size up to a gigabyte, and a hundred uploads at once.
+
+use std::time::Instant;
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use gateway::secret::hex;
+use serde_json::{Value, json};
+use tests::local::{Answer, Caller, Stack};
+
+const MIB: usize = 1024 * 1024;
+const PART: usize = 16 * MIB;
+const PARTS_AT_ONCE: usize = 4;
+/// What a function's process may hold at the most, whatever passes.
+const MOST_KIB: u64 = 64 * 1024;
+
+/// A file that nobody stores: each part is the same noise with its number at the beginning.
+struct Generated {
+    noise: Vec<u8>,
+    size: usize,
+}
+
+impl Generated {
+    fn of(size: usize) -> Self {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_be_bytes()
+        };
+        let length = size.min(PART);
+        let noise = (0..length.div_ceil(8)).flat_map(|_| next()).take(length).collect();
+        Self { noise, size }
+    }
+
+    fn parts(&self) -> usize {
+        self.size.div_ceil(PART)
+    }
+
+    fn part(&self, number: usize) -> Bytes {
+        let length = PART.min(self.size - (number - 1) * PART);
+        let mut bytes = self.noise[..length].to_vec();
+        for (byte, of_number) in bytes.iter_mut().zip(number.to_le_bytes()) {
+            *byte ^= of_number;
+        }
+        bytes.into()
+    }
+
+    fn sha256(&self) -> String {
+        let mut all = Context::new(&SHA256);
+        (1..=self.parts()).for_each(|number| all.update(&self.part(number)));
+        hex(all.finish().as_ref())
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
+async fn by_form(caller: &Caller, bytes: &[u8]) -> Answer {
+    let mut body = b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n".to_vec();
+    body.extend_from_slice(bytes);
+    body.extend_from_slice(b"\r\n--b--\r\n");
+    let headers = [("content-type", "multipart/form-data; boundary=b")];
+    caller.send("POST", "/api/v1/files/upload", &headers, body).await
+}
+
+async fn opened(caller: &Caller, size: usize, sha256: &str) -> String {
+    let wish = json!({"filename": "large.bin", "size_bytes": size, "sha256": sha256});
+    let answer = caller.post("/api/v1/files/sessions", &wish).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    format!(
+        "/api/v1/files/sessions/{}",
+        answer.json()["session_id"].as_str().unwrap()
+    )
+}
+
+async fn put(
+    http: &reqwest::Client,
+    caller: &Caller,
+    session: &str,
+    number: usize,
+    announced: &[u8],
+    sent: Bytes,
+) -> u16 {
+    let wish = json!({"parts": [{"number": number, "sha256": sha256(announced)}]});
+    let answer = caller.post(&format!("{session}/parts"), &wish).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let to = answer.json()["parts"][0].clone();
+    let mut put = http.put(to["url"].as_str().unwrap()).body(sent);
+    for (name, value) in to["headers"].as_object().unwrap() {
+        if name != "content-length" {
+            put = put.header(name, value.as_str().unwrap());
+        }
+    }
+    put.send().await.unwrap().status().as_u16()
+}
+
+async fn put_parts(http: &reqwest::Client, caller: &Caller, session: &str, file: &Generated, numbers: Vec<usize>) {
+    let puts = numbers.into_iter().map(|number| async move {
+        let part = file.part(number);
+        assert_eq!(put(http, caller, session, number, &part.clone(), part).await, 200);
+    });
+    futures_util::stream::iter(puts)
+        .buffer_unordered(PARTS_AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+}
+
+/// Reads a file as a client does that follows redirects, and returns the SHA-256 of what comes.
+async fn read_back(http: &reqwest::Client, caller: &Caller, file: &Value) -> String {
+    let path = format!("/api/v1/files/{}/content", file["file_id"].as_str().unwrap());
+    let answer = caller.get(&path).await;
+    if answer.status == 200 {
+        return sha256(&answer.body);
+    }
+    assert_eq!(answer.status, 307, "{answer:?}");
+    let mut body = http.get(answer.header("location")).send().await.unwrap().bytes_stream();
+    let mut all = Context::new(&SHA256);
+    while let Some(piece) = body.next().await {
+        all.update(&piece.unwrap());
+    }
+    hex(all.finish().as_ref())
+}
+
+/// The most that any process of a function has held, in KiB.
+fn peak_kib(stack: &Stack, function: &str) -> u64 {
+    let peak = |id: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    stack.ready_now().functions[function].iter().map(peak).max().unwrap()
+}
+
+/// B-12, B-13: token → upload → read back → equal bytes, of every size; a part that fails, a client that comes back, and a wrong
+/// checksum on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_every_size_up_to_a_gigabyte_come_back_as_they_went() {
+    let stack = Stack::start(&["--environments", "2"]).await;
+    let caller = stack.service_account().await.caller;
+    let http = reqwest::Client::new();
+    for bytes in [b"x".to_vec(), b"Vierunddreissig Bytes, wie gewollt".to_vec()] {
+        let file = by_form(&caller, &bytes).await;
+        assert_eq!(file.status, 201, "{file:?}");
+        assert_eq!(read_back(&http, &caller, &file.json()).await, sha256(&bytes));
+    }
+    for size in [1, 5 * MIB, 100 * MIB, 1024 * MIB] {
+        let began = Instant::now();
+        let generated = Generated::of(size);
+        let whole = generated.sha256();
+        let session = opened(&caller, size, &whole).await;
+        let last = generated.part(generated.parts());
+        let mut spoilt = last.to_vec();
+        spoilt[0] ^= 0x80;
+        // A part that fails on the way is refused by the storage, and comes again.
+        let refused = put(&http, &caller, &session, generated.parts(), &last, spoilt.into()).await;
+        assert_eq!(refused, 400);
+        let half = generated.parts() / 2;
+        put_parts(&http, &caller, &session, &generated, (1..=half).collect()).await;
+        // The client goes away, comes back, and asks what is there.
+        let there = caller.get(&session).await.json();
+        assert_eq!(there["uploaded"].as_array().unwrap().len(), half);
+        put_parts(
+            &http,
+            &caller,
+            &session,
+            &generated,
+            (half + 1..=generated.parts()).collect(),
+        )
+        .await;
+        let sent = began.elapsed();
+        let done = caller.send("POST", &format!("{session}/complete"), &[], "").await;
+        assert_eq!(done.status, 201, "{done:?}");
+        let verified = began.elapsed();
+        assert_eq!(done.json()["sha256"], whole);
+        assert_eq!(read_back(&http, &caller, &done.json()).await, whole);
+        println!(
+            "{size} bytes: sent in {sent:?}, verified after {verified:?}, read back after {:?}",
+            began.elapsed()
+        );
+        let id = done.json()["file_id"].as_str().unwrap().to_owned();
+        assert_eq!(caller.delete(&format!("/api/v1/files/{id}")).await.status, 204);
+    }
+    let generated = Generated::of(20 * MIB);
+    let session = opened(&caller, 20 * MIB, &sha256(b"something else")).await;
+    put_parts(&http, &caller, &session, &generated, vec![1, 2]).await;
+    let refused = caller.send("POST", &format!("{session}/complete"), &[], "").await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let listed = caller.get("/api/v1/files").await.json();
+    assert_eq!(
+        listed["files"].as_array().unwrap().len(),
+        2,
+        "those that were uploaded by a form"
+    );
+    let peak = peak_kib(&stack, "upload");
+    println!("the upload function has held {} MiB at the most", peak / 1024);
+    assert!(peak < MOST_KIB, "{peak} KiB");
+}
+
+/// B-21: all stored once, and the counters right.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_hundred_uploads_at_once_each_is_stored_once_and_counted() {
+    let stack = Stack::start(&["--environments", "4"]).await;
+    let caller = stack.service_account().await.caller;
+    let contents: Vec<_> = (0..100)
+        .map(|number| format!("the {number}th content").into_bytes())
+        .collect();
+    let answers = join_all(contents.iter().map(|bytes| by_form(&caller, bytes))).await;
+    let mut ids = Vec::new();
+    for (answer, bytes) in answers.iter().zip(&contents) {
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert_eq!(answer.json()["sha256"], sha256(bytes));
+        ids.push(answer.json()["file_id"].as_str().unwrap().to_owned());
+    }
+    for _ in 0..3 {
+        assert_eq!(by_form(&caller, b"").await.status, 400);
+    }
+    let listed = caller.get("/api/v1/files?limit=500").await.json();
+    let mut listed: Vec<_> = listed["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["file_id"].as_str().unwrap().to_owned())
+        .collect();
+    ids.sort();
+    listed.sort();
+    assert_eq!(listed, ids);
+    ids.dedup();
+    assert_eq!(ids.len(), 100);
+    for (result, expected) in [("stored", 100.0), ("refused", 3.0), ("failed", 0.0)] {
+        assert_eq!(counted(&stack, "uploads_total", result), expected, "{result}");
+    }
+    let bytes: usize = contents.iter().map(Vec::len).sum();
+    assert_eq!(counted(&stack, "upload_bytes_total", ""), bytes as f64);
+}
+
+/// The sum of a counter in the functions' logs, as CloudWatch would make it.
+fn counted(stack: &Stack, name: &str, result: &str) -> f64 {
+    let logs = stack.logs();
+    let lines = logs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let values = lines.filter(|line| line["_aws"].is_object() && (result.is_empty() || line["result"] == result));
+    values.filter_map(|line| line[name].as_f64()).sum()
+}

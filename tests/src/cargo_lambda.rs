@@ -132,15 +132,17 @@ fn cargo_lambda() -> tokio::process::Command {
     command
 }
 
-/// The part of a golden that `cargo lambda invoke` prints: of a stream the body alone, and of one that refuses nothing, since
-/// the program takes any status but a success for Lambda's own error, and cannot read it as such.
+/// The part of a golden that `cargo lambda invoke` prints: of a stream the body alone. It takes any status but 200 for an error, reads
+/// a problem's title and detail (RFC 9457) as one, and of anything else says that it cannot.
 pub fn shown(golden: &Value, streams: bool) -> Value {
-    let status = golden["statusCode"].as_u64().unwrap_or_default();
     if !streams {
         return golden.clone();
     }
-    if !(200..300).contains(&status) {
-        return json!("invalid error payload");
+    if golden["statusCode"] != 200 {
+        return match golden["json"]["detail"].as_str() {
+            Some(detail) => placeholder::replaced(told(detail)),
+            None => json!("invalid error payload"),
+        };
     }
     if let Some(frames) = golden["frames"].as_array() {
         return frames.iter().map(|frame| frame["payload"].clone()).collect();
@@ -174,15 +176,18 @@ fn answer(line: &str, text: &str, streams: bool) -> Value {
     }
 }
 
-/// An error is printed as its type and, behind a cross, its message.
+/// An error is printed as its type and, behind a cross, its message, whose further lines stand behind a bar.
 fn error(text: &str) -> Value {
-    let message = text
-        .lines()
-        .find_map(|line| Some(line.split_once("× ")?.1))
-        .unwrap_or(text);
+    let lines = text.lines().skip_while(|line| !line.contains("× "));
+    let lines = lines.map_while(|line| line.split_once("× ").or_else(|| line.split_once("│ ")));
+    let message = lines.map(|(_, line)| line).collect::<Vec<_>>().join(" ");
     if message.starts_with("invalid error payload") {
         return json!("invalid error payload");
     }
+    told(if message.is_empty() { text } else { &message })
+}
+
+fn told(message: &str) -> Value {
     json!({"errorType": "", "errorMessage": message})
 }
 

@@ -277,5 +277,33 @@ class Coverage(unittest.TestCase):
         self.assertNotIn("tests", lines)
 
 
+class Cost(unittest.TestCase):
+    def printed(self, *arguments):
+        command = [sys.executable, str(TOOLS / "cost"), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def test_the_page_on_deploying_holds_what_the_tool_prints(self):
+        self.assertIn(self.printed(), (ROOT / "docs" / "deploy.md").read_text())
+
+    def test_a_month_without_calls_costs_its_secrets_and_a_sweep_that_finds_nothing(self):
+        cost = load("cost")
+        bill = cost.bill(0, seconds=10, budgets=3)
+        rest = {name: dollars for name, dollars in bill.items() if name != "Secrets Manager"}
+        self.assertLess(sum(rest.values()), 0.1)
+        self.assertEqual(bill["Secrets Manager"], 0.40 * cost.SECRETS)
+
+    def test_what_is_billed_by_the_call_grows_with_the_calls_and_with_nothing_else(self):
+        cost = load("cost")
+        one, ten = (cost.bill(calls, seconds=10, budgets=3) for calls in (10**7, 10**8))
+        by_the_call = "API Gateway, REST"
+        self.assertEqual(one[by_the_call], 35)
+        self.assertEqual(ten[by_the_call], 350)
+        self.assertLess(cost.bill(10**7, seconds=1, budgets=3)["Lambda, time"], one["Lambda, time"] / 9)
+
+    def test_every_price_names_its_page(self):
+        for name, price in load("cost").PRICES.items():
+            self.assertTrue(price.source.startswith("https://aws.amazon.com/"), name)
+
+
 if __name__ == "__main__":
     unittest.main()

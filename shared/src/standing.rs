@@ -1,5 +1,5 @@
 //! Whether an access token still stands that is good by itself: it was not revoked, and the service account that it was given to
-//! may be used; and which models that account, or a team, may call now. What was found out is kept for [`LAG_SECONDS`], so a revocation, or
+//! may be used; and what that account may do, and a team may call, now. What was found out is kept for [`LAG_SECONDS`], so a revocation, or
 //! another list of models, counts everywhere after so long at the latest.
 
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::jwt::Claims;
 use crate::model::AllowedModels;
 use crate::principal::{PrincipalKind, Subject, Team};
+use crate::scope::Scopes;
 use crate::store::Store;
 
 /// A revoked token, or one of a suspended service account, is refused everywhere after so many seconds at the latest.
@@ -23,6 +24,8 @@ const REMEMBERED: usize = 10_000;
 /// What is known of a token that stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
+    /// What its service account may do now, whatever the token says. `None`: a person's token.
+    pub scopes: Option<Scopes>,
     /// The models that its service account may call; every one if there is no list.
     pub models: Option<AllowedModels>,
 }
@@ -114,7 +117,10 @@ pub async fn standing(store: &Store, claims: &Claims, now: Timestamp) -> Result<
         PrincipalKind::Client => {
             let (denied, client) = store.denied_and_client(&claims.jti, &claims.client_id).await?;
             let client = client.filter(|client| !denied && client.is_alive(now));
-            Ok(client.map(|client| Standing { models: client.models }))
+            Ok(client.map(|client| Standing {
+                scopes: Some(client.allowed()),
+                models: client.models,
+            }))
         }
         PrincipalKind::User => Ok((!store.is_denied(&claims.jti).await?).then(Standing::default)),
     }

@@ -5,6 +5,7 @@ use gateway::jwt::Claims;
 use gateway::model::AllowedModels;
 use gateway::principal::{PrincipalKind, Subject, Team};
 use gateway::scope::Scopes;
+use gateway::standing::Standing;
 use gateway::store::User;
 
 use crate::{AuthorizerRequest, Closed, State};
@@ -30,6 +31,12 @@ impl Bounds {
             scopes: Some(person.scopes()),
             models: person.models.clone(),
         }
+    }
+
+    /// With what the token's service account may do, if it is one's.
+    pub(crate) fn and_account(self, standing: &Standing) -> Self {
+        let scopes = self.scopes.or_else(|| standing.scopes.clone());
+        Self { scopes, ..self }.and_models(standing.models.as_ref())
     }
 
     /// With one more list of models, which must allow a model too.

@@ -125,10 +125,7 @@ impl State {
         holder::require_certificate(claims.cnf.as_ref(), request)?;
         let standing = self.standings.of(&claims).await.map_err(Closed::Unknown)?;
         let standing = standing.ok_or(Closed::Unauthorized)?;
-        let bounds = self
-            .require_session(&claims)
-            .await?
-            .and_models(standing.models.as_ref());
+        let bounds = self.require_session(&claims).await?.and_account(&standing);
         let team = claims.team.as_deref().map(str::parse::<Team>).transpose();
         let bounds = self
             .and_team(bounds, team.map_err(|_| Closed::Unauthorized)?.as_ref())

@@ -1,5 +1,6 @@
-//! What a person's roles give counts at once, and what a service account's do at its next token.
+//! What a person's roles give counts at once; what a service account's give counts at its next token, and what they no longer give in 30 s.
 
+use gateway::standing::LAG_SECONDS;
 use serde_json::{Value, json};
 use tests::event::request;
 use tests::in_process::Functions;
@@ -95,4 +96,30 @@ async fn a_service_account_has_what_its_roles_give_and_an_unknown_role_is_refuse
         .await
         .json();
     assert_eq!(trail["entries"][1]["after"]["roles"], json!(["user"]));
+}
+
+/// B-25
+#[tokio::test]
+async fn what_a_service_account_may_no_longer_do_counts_for_its_living_tokens_within_30_seconds() {
+    let desk = Desk::new().await;
+    let wish = json!({"name": "x", "roles": ["user"], "scopes": ["admin"]});
+    let made = desk
+        .admin("admin", request("POST", "/api/admin/clients").json(&wish))
+        .await;
+    let account = made.json();
+    let shown = json!({"client_id": account["client_id"], "client_secret": account["client_secret"]});
+    let asked = request("POST", "/api/v1/auth/token").json(&shown);
+    let token = desk.functions.ask("token", &asked).await.json();
+    let token = token["access_token"].as_str().unwrap();
+    assert_eq!(scopes(&desk, token).await, "models:invoke usage:read files keys admin");
+    let path = format!("/api/admin/clients/{}", account["client_id"].as_str().unwrap());
+    patch(&desk, &path, &json!({"roles": [], "scopes": ["files"]})).await;
+    desk.functions.clock.advance_seconds(LAG_SECONDS - 1);
+    assert_eq!(
+        scopes(&desk, token).await,
+        "models:invoke usage:read files keys admin",
+        "what was found out is kept"
+    );
+    desk.functions.clock.advance_seconds(1);
+    assert_eq!(scopes(&desk, token).await, "files");
 }

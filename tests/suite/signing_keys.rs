@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use gateway::aws::Aws;
 use gateway::jwt::{Audience, Claims, KeyAlgorithm, KeyRing, KeyState, Rotation};
 use gateway::secrets::Secrets;
-use gateway::signing::rotate;
+use gateway::signing::{RING_SECONDS, rotate};
 use jiff::SignedDuration;
 use serde_json::json;
 use tests::backing::{Backing, Setup};
@@ -190,4 +190,21 @@ async fn while_the_secret_cannot_be_read_the_keys_count_on_for_an_hour_and_no_lo
     assert!(!functions.lets_in(&good).await);
     proxy.secrets_are_down(false);
     assert!(functions.lets_in(&good).await);
+}
+
+/// A key that was taken out of the secret by hand, because it was stolen, counts for as long as the keys are kept and no longer.
+#[tokio::test]
+async fn a_key_that_was_taken_out_by_hand_counts_for_300_seconds_at_the_most() {
+    let backing = Backing::start().await;
+    let (secrets, id) = secrets(&backing).await;
+    let functions = Functions::new(&backing);
+    let stolen = tests::fixtures::access_token(|_| ());
+    assert!(functions.lets_in(&stolen).await);
+    let version = secrets.read_version(&id).await.unwrap();
+    let other = SIGNING_SECRET.replace("fixture", "another");
+    secrets.replace(&id, &version.id, other).await.unwrap();
+    functions.clock.advance_seconds(RING_SECONDS - 1);
+    assert!(functions.lets_in(&stolen).await, "what was read is kept");
+    functions.clock.advance_seconds(1);
+    assert!(!functions.lets_in(&stolen).await);
 }

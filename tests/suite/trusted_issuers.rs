@@ -246,6 +246,22 @@ async fn an_issuers_keys_are_read_once_and_for_an_unknown_one_once_in_30_seconds
     assert_eq!(provider.asked(), 4);
 }
 
+/// A key that the issuer has withdrawn counts for as long as its keys are kept and no longer.
+#[tokio::test]
+async fn a_key_that_an_issuer_withdraws_counts_for_300_seconds_at_the_most() {
+    let (backing, ring) = (Backing::start().await, ring(KeyAlgorithm::Es256));
+    let provider = Provider::open(&ring).await;
+    let functions = provider.functions(&backing);
+    let token = signed(&ring, &provider.claims());
+    assert!(functions.lets_in(&token).await);
+    let other = self::ring(KeyAlgorithm::Es256);
+    provider.shows(|it| it.jwks.1 = other.jwks(held_clock().now()).to_string());
+    functions.clock.advance_seconds(299);
+    assert!(functions.lets_in(&token).await, "what was read is kept");
+    functions.clock.advance_seconds(1);
+    assert!(!functions.lets_in(&token).await);
+}
+
 /// Hostile answers let nobody in, and are asked for once in 30 seconds.
 #[tokio::test]
 async fn an_issuer_that_misbehaves_lets_nobody_in() {

@@ -8,7 +8,7 @@ on_both_hosts!(
     the_first_frame_arrives_while_the_second_is_held_back,
 );
 
-///
+///
 async fn the_first_event_arrives_while_the_second_is_held_back(stack: &Stack) {
     let (user, hold) = (stack.user(), marker());
     let text = directed(&hold, json!({ "hold": hold, "hold_after": 1, "output_tokens": 10 }));
@@ -22,7 +22,7 @@ async fn the_first_event_arrives_while_the_second_is_held_back(stack: &Stack) {
     assert_eq!(names.last().unwrap(), "message_stop");
 }
 
-///
+///
 async fn the_first_frame_arrives_while_the_second_is_held_back(stack: &Stack) {
     let (user, hold) = (stack.user(), marker());
     let text = directed(&hold, json!({ "hold": hold, "hold_after": 1, "output_tokens": 10 }));

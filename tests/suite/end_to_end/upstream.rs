@@ -34,7 +34,7 @@ async fn sent(mock: &Mock, mark: &str) -> Vec<u8> {
     mock.sent(&requests[0].request_id).await
 }
 
-///
+///
 async fn an_answer_in_one_piece_and_frames_pass_to_the_byte(stack: &Stack) {
     let (user, mock) = (stack.user(), stack.mock());
     for form in forms() {
@@ -99,7 +99,7 @@ fn error(kind: &str) -> Value {
     json!({ "error_type": kind, "message": format!("said of {kind}"), "retry_after": 7 })
 }
 
-///
+///
 async fn an_error_before_the_head_passes_to_the_byte_in_bedrocks_dialect(stack: &Stack) {
     for (kind, status, _, _) in ERRORS {
         for route in [Route::Invoke, Route::InvokeStream] {
@@ -117,7 +117,7 @@ async fn an_error_before_the_head_passes_to_the_byte_in_bedrocks_dialect(stack: 
     }
 }
 
-///
+///
 async fn an_error_before_the_head_keeps_its_meaning_in_anthropics_dialect(stack: &Stack) {
     for (kind, _, status, code) in ERRORS {
         for route in [Route::Messages, Route::MessagesStream] {

@@ -134,3 +134,47 @@ async fn no_forged_token_or_key_is_accepted_all_get_one_answer_and_no_request_go
         "somebody went where a token sent them"
     );
 }
+
+/// the claims that mean something here reach the functions, and no other one does, whatever it is called.
+#[tokio::test]
+async fn known_claims_are_carried_into_the_context_and_unknown_ones_are_ignored() {
+    let setup = Setup {
+        unreliable_table: true,
+        ..Setup::default()
+    };
+    let backing = Backing::start_with(&setup).await;
+    let smith = Smith::new();
+    let functions = functions(&backing, &smith).await;
+    let mut claims = smith::claims();
+    claims["team"] = json!("fixtures");
+    // Names of the context's own fields, of other issuers' claims, and of nothing.
+    for name in [
+        "scopes",
+        "models",
+        "key_id",
+        "sub_jwk",
+        "roles",
+        "groups",
+        "principal",
+        "https://example.com/admin",
+    ] {
+        claims[name] = json!("admin");
+    }
+    claims["nested"] = json!({"scope": "admin", "list": [1, null, {"sub": "user:root"}]});
+    for forge in &smith.forges {
+        let answer = answer(
+            &functions,
+            "authorization",
+            &format!(
+                "Bearer {}",
+                forge.signed(&forge.header().to_string(), claims.to_string())
+            ),
+        )
+        .await;
+        let expected = json!({
+            "sub": "client:client_0000fixture", "scopes": "models:invoke usage:read", "client_id": "client_0000fixture",
+            "team": "fixtures", "exp": claims["exp"].to_string(),
+        });
+        assert_eq!(answer["context"], expected, "{}", forge.name());
+    }
+}

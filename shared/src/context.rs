@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use lambda_http::request::RequestContext;
 use serde_json::Value;
 
-use crate::certificate::{Certificate, Confirmation};
+use crate::certificate::{BadCertificate, Certificate, Confirmation};
 use crate::error::{Error, Kind};
 use crate::model::AllowedModels;
 use crate::principal::{Principal, Subject, Team};
@@ -54,22 +54,24 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
 }
 
 /// The client's certificate, as API Gateway verified it in the handshake: `requestContext.identity.clientCert`, which is there on a
-/// domain with mutual TLS alone ([AWS]). What cannot be read is no certificate, and opens nothing.
+/// domain with mutual TLS alone ([AWS]).
+///
+/// # Errors
+/// [`Kind::Unauthenticated`]: there is one that cannot be read.
 ///
 /// [AWS]: https://docs.aws.amazon.com/apigateway/latest/developerguide/rest-api-mutual-tls.html
-pub fn certificate(context: Option<&RequestContext>) -> Option<Certificate> {
+pub fn certificate(context: Option<&RequestContext>) -> Result<Option<Certificate>, Error> {
     let Some(RequestContext::ApiGatewayV1(context)) = context else {
-        return None;
+        return Ok(None);
     };
-    let pem = context
-        .identity
-        .other
-        .get("clientCert")?
-        .get("clientCertPem")?
-        .as_str()?;
-    Certificate::from_pem(pem)
-        .inspect_err(|error| tracing::warn!(%error, "a client's certificate cannot be read"))
-        .ok()
+    let Some(shown) = context.identity.other.get("clientCert").filter(|it| !it.is_null()) else {
+        return Ok(None);
+    };
+    let pem = shown.get("clientCertPem").and_then(Value::as_str).ok_or(BadCertificate);
+    pem.and_then(Certificate::from_pem).map(Some).map_err(|error| {
+        tracing::warn!(%error, "a client's certificate cannot be read");
+        Error::new(Kind::Unauthenticated, "The client's certificate cannot be read.")
+    })
 }
 
 /// Who calls, as the authorizer said. A token that is bound to a certificate counts with that one only, also where API Gateway has
@@ -84,21 +86,21 @@ pub fn principal(request: Option<&RequestContext>) -> Result<Principal, Error> {
     };
     let fields = &context.authorizer.fields;
     require_certificate(fields, request)?;
-    let subject = text(fields, field::SUBJECT).ok_or_else(nobody)?;
+    let subject = text(fields, field::SUBJECT)?.ok_or_else(nobody)?;
     Ok(Principal {
         subject: subject.parse::<Subject>().map_err(Error::internal)?,
-        scopes: text(fields, field::SCOPES)
-            .unwrap_or_default()
+        scopes: text(fields, field::SCOPES)?
+            .ok_or_else(nobody)?
             .parse::<Scopes>()
             .map_err(Error::internal)?,
-        team: text(fields, field::TEAM)
+        team: text(fields, field::TEAM)?
             .map(str::parse::<Team>)
             .transpose()
             .map_err(Error::internal)?,
         models: models(fields)?,
-        key_id: text(fields, field::KEY_ID).map(str::to_owned),
-        session_id: text(fields, field::SESSION_ID).map(str::to_owned),
-        expires_at: text(fields, field::EXPIRES)
+        key_id: text(fields, field::KEY_ID)?.map(str::to_owned),
+        session_id: text(fields, field::SESSION_ID)?.map(str::to_owned),
+        expires_at: text(fields, field::EXPIRES)?
             .map(|text| seconds(text).ok_or_else(nobody))
             .transpose()?,
     })
@@ -106,19 +108,16 @@ pub fn principal(request: Option<&RequestContext>) -> Result<Principal, Error> {
 
 /// What cannot be read is no missing list, which would allow every model.
 fn models(fields: &HashMap<String, Value>) -> Result<Option<AllowedModels>, Error> {
-    let Some(value) = fields.get(field::MODELS) else {
-        return Ok(None);
-    };
-    let list = AllowedModels::from_text(value.as_str().unwrap_or_default());
-    list.map(Some).map_err(Error::internal)
+    let list = text(fields, field::MODELS)?.map(AllowedModels::from_text);
+    list.transpose().map_err(Error::internal)
 }
 
 fn require_certificate(fields: &HashMap<String, Value>, request: Option<&RequestContext>) -> Result<(), Error> {
-    let Some(bound) = fields.get(field::CONFIRMATION) else {
+    let Some(bound) = text(fields, field::CONFIRMATION)? else {
         return Ok(());
     };
-    let thumbprint = bound.as_str().unwrap_or_default().parse().map_err(Error::internal)?;
-    match (Confirmation { thumbprint }).is_of(certificate(request).as_ref()) {
+    let thumbprint = bound.parse().map_err(Error::internal)?;
+    match (Confirmation { thumbprint }).is_of(certificate(request)?.as_ref()) {
         true => Ok(()),
         false => Err(Error::new(
             Kind::Unauthenticated,
@@ -127,8 +126,14 @@ fn require_certificate(fields: &HashMap<String, Value>, request: Option<&Request
     }
 }
 
-fn text<'a>(fields: &'a HashMap<String, Value>, name: &str) -> Option<&'a str> {
-    fields.get(name).and_then(Value::as_str)
+/// A field of the context, all of which the authorizer gives as text. One of another type is no missing one: without an end, a team or
+/// a list a credential allows more.
+fn text<'a>(fields: &'a HashMap<String, Value>, name: &str) -> Result<Option<&'a str>, Error> {
+    let not_text = || Error::internal("a field of the authorizer's context is no text");
+    fields
+        .get(name)
+        .map(|value| value.as_str().ok_or_else(not_text))
+        .transpose()
 }
 
 fn seconds(text: &str) -> Option<Timestamp> {

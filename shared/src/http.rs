@@ -20,6 +20,7 @@ use lambda_runtime::{LambdaEvent, Service, StreamResponse};
 use crate::certificate::Certificate;
 use crate::context;
 use crate::error::{Error, Kind};
+use crate::oauth::invalid_client;
 use crate::principal::Principal;
 use crate::scope::Scope;
 use crate::store::Cursor;
@@ -217,15 +218,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The certificate that the client has shown in the handshake, if it has: see [`context::certificate`].
+/// The certificate by which an OAuth client may authenticate, if its connection has one: see [`context::certificate`]. One that cannot be
+/// read gets the same answer as a wrong one.
 #[derive(Clone, Debug)]
 pub struct Shown(pub Option<Certificate>);
 
 impl<S: Sync> FromRequestParts<S> for Shown {
-    type Rejection = Infallible;
+    type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(context::certificate(parts.extensions.get::<RequestContext>())))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        context::certificate(parts.extensions.get::<RequestContext>())
+            .map(Self)
+            .map_err(|_| invalid_client())
     }
 }
 

@@ -143,6 +143,22 @@ async fn a_list_that_cannot_be_read_lets_nobody_call() {
     assert_eq!(house.backing.mock.ledger().calls.len(), 0);
 }
 
+/// Without an end, a team or a binding a credential would allow more, so what is there and cannot be read is no missing one.
+#[tokio::test]
+async fn a_field_of_the_context_that_is_no_text_lets_nobody_call() {
+    let house = House::open().await;
+    for name in ["sub", "scopes", "team", "models", "key_id", "sid", "exp", "cnf"] {
+        for value in [json!(7), json!(true), json!(null), json!(["x"])] {
+            let mut principal = json!({"sub": "user:carla", "scopes": "models:invoke"});
+            principal[name] = value.clone();
+            let asked = messages("user:carla", &messages_body(false, &json!({}))).principal(principal);
+            let answer = house.functions.ask("stream", &asked).await;
+            assert_eq!(answer.status, 500, "{name}: {value}");
+        }
+    }
+    assert_eq!(house.backing.mock.ledger().calls.len(), 0);
+}
+
 /// The list of an account counts for tokens that are out, as its suspension does: after 30 seconds at the latest.
 #[tokio::test]
 async fn another_list_of_an_account_counts_for_its_living_tokens_within_30_seconds() {

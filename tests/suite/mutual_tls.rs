@@ -272,9 +272,16 @@ async fn a_bound_token_counts_on_a_connection_with_its_own_certificate_alone() {
         .account(json!({ "certificate": { SAN: "build.example.com" } }))
         .await;
     let (token, _) = token_of(&house.token(&format!("client_id={}", id(&account)), Some(&own)).await);
-    for wrong in [Some(&other), None] {
+    // One that cannot be read is a failure, and not the lack of one.
+    let mut unreadable = house.authority.certificate("build.example.com");
+    unreadable.pem = unreadable.pem.replace("MII", "MIJ");
+    for wrong in [Some(&other), Some(&unreadable), None] {
         assert!(house.authorized(&token, wrong).await.is_none());
     }
+    let answer = house
+        .token(&format!("client_id={}", id(&account)), Some(&unreadable))
+        .await;
+    assert_eq!(answer.status, 401, "{answer:?}");
     let context = house.authorized(&token, Some(&own)).await.unwrap();
     assert_eq!(context["cnf"], own.thumbprint);
     let messages =
@@ -290,7 +297,7 @@ async fn a_bound_token_counts_on_a_connection_with_its_own_certificate_alone() {
             let asked = on(asked.clone().principal(context.clone()), shown);
             house.functions.ask(function, &asked).await
         };
-        for wrong in [Some(&other), None] {
+        for wrong in [Some(&other), Some(&unreadable), None] {
             let answer = ask(wrong, &context).await;
             assert_eq!(answer.status, 401, "{function}: {answer:?}");
         }

@@ -2,7 +2,10 @@
 //! nothing of anybody else's.
 
 use futures_util::future::join_all;
+use gateway::aws::Aws;
+use gateway::budget::ScopeKind;
 use gateway::clock::Clock;
+use gateway::error::Kind;
 use gateway::principal::Subject;
 use gateway::scope::Scopes;
 use gateway::secret::{Secret, SecretKind};
@@ -412,4 +415,37 @@ async fn what_belongs_to_another_answers_like_what_does_not_exist() {
         keys.iter()
             .any(|key| key.key_id == "key_0000fixture" && key.revoked_at.is_none())
     );
+}
+
+/// A table that answers every read of many items with this.
+async fn answering(backing: &Backing, answer: Value) -> Store {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(move || std::future::ready(answer.to_string()));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let variables = backing.variables("stream", &[("AWS_ENDPOINT_URL_DYNAMODB", &url)]);
+    let table = variables.table().unwrap();
+    Store::new(Aws::from_environment(variables).unwrap().dynamodb(), table)
+}
+
+/// No limit is overlooked because an answer lacks a part: it counts as the table being down.
+#[tokio::test]
+async fn limits_are_not_taken_for_none_where_an_answer_is_not_whole() {
+    let backing = Backing::start().await;
+    let table = backing.variables("stream", &[]).table().unwrap();
+    let wanted = [(ScopeKind::User, "user:alice")];
+    let whole = json!({"Responses": {&table: []}, "UnprocessedKeys": {}});
+    let store = answering(&backing, whole).await;
+    assert_eq!(store.budget_sets(&wanted).await.unwrap().len(), 0);
+    for answer in [
+        json!({}),
+        json!({"UnprocessedKeys": {}}),
+        json!({"Responses": {&table: []}}),
+        json!({"Responses": {}, "UnprocessedKeys": {}}),
+        json!({"Responses": {"another": []}, "UnprocessedKeys": {}}),
+    ] {
+        let store = answering(&backing, answer.clone()).await;
+        let refused = store.budget_sets(&wanted).await.unwrap_err();
+        assert_eq!(refused.kind, Kind::Unavailable, "{answer}");
+    }
 }

@@ -59,17 +59,17 @@ pub(crate) fn of_token(claims: Claims) -> Map<String, Value> {
     context
 }
 
-/// The same with no scope and no model that its holder's bounds do not allow.
-pub(crate) fn within(mut context: Map<String, Value>, bounds: &Bounds) -> Map<String, Value> {
+/// The same with no scope and no model that its holder's bounds do not allow. `None`: it has no scopes to be held to them.
+pub(crate) fn within(mut context: Map<String, Value>, bounds: &Bounds) -> Option<Map<String, Value>> {
     if let Some(allowed) = &bounds.scopes {
-        let shown = context.get(field::SCOPES).and_then(Value::as_str).unwrap_or_default();
+        let shown = context.get(field::SCOPES)?.as_str()?;
         let both = Scopes::known_in(shown).intersection(allowed);
         context.insert(field::SCOPES.into(), both.to_string().into());
     }
     if let Some(models) = &bounds.models {
         context.insert(field::MODELS.into(), models.to_string().into());
     }
-    context
+    Some(context)
 }
 
 /// `None` when the method's ARN has another form than API Gateway's.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gateway::certificate::Certificate;
+use gateway::certificate::{BadCertificate, Certificate};
 use serde::Deserialize;
 
 /// The event. Header values are read as text of any kind: what is no proper header value is refused, not a failure.
@@ -40,10 +40,20 @@ impl AuthorizerRequest {
         self.method_arn.as_deref()
     }
 
-    /// The client's certificate. What cannot be read is none, and opens nothing.
-    pub fn certificate(&self) -> Option<Certificate> {
-        let identity = self.request_context.as_ref()?.identity.as_ref()?;
-        Certificate::from_pem(identity.client_cert.as_ref()?.client_cert_pem.as_ref()?).ok()
+    /// The client's certificate, if the connection has one.
+    ///
+    /// # Errors
+    /// [`BadCertificate`]: it has one that cannot be read.
+    pub fn certificate(&self) -> Result<Option<Certificate>, BadCertificate> {
+        let identity = self
+            .request_context
+            .as_ref()
+            .and_then(|context| context.identity.as_ref());
+        let Some(shown) = identity.and_then(|identity| identity.client_cert.as_ref()) else {
+            return Ok(None);
+        };
+        let pem = shown.client_cert_pem.as_ref().ok_or(BadCertificate)?;
+        Certificate::from_pem(pem).map(Some)
     }
 
     /// Every value of a header, by its name in any case.

@@ -12,9 +12,15 @@ use crate::{AuthorizerRequest, Closed, State};
 
 /// A token that is bound to a certificate is whose certificate it is, and on this connection (RFC 8705, section 3).
 pub(crate) fn require_certificate(bound_to: Option<&Confirmation>, request: &AuthorizerRequest) -> Result<(), Closed> {
-    match bound_to {
-        Some(bound_to) if !bound_to.is_of(request.certificate().as_ref()) => Err(Closed::Unauthorized),
-        _ => Ok(()),
+    let Some(bound_to) = bound_to else { return Ok(()) };
+    let certificate = request.certificate().map_err(|error| {
+        tracing::warn!(%error, "a client's certificate cannot be read");
+        Closed::Unauthorized
+    })?;
+    if bound_to.is_of(certificate.as_ref()) {
+        Ok(())
+    } else {
+        Err(Closed::Unauthorized)
     }
 }
 

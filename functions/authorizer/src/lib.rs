@@ -97,7 +97,7 @@ impl State {
             Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
                 let bounds = self.require_owner(&key.owner).await?.and_models(key.models.as_ref());
                 let bounds = self.and_team(bounds, key.team.as_ref()).await?;
-                Ok(answer::within(answer::of_key(&key), &bounds))
+                answer::within(answer::of_key(&key), &bounds).ok_or(Closed::Unauthorized)
             }
             _ => Err(Closed::Unauthorized),
         }
@@ -111,7 +111,7 @@ impl State {
             let identity = verdict.map_err(|_| Closed::Unauthorized)?;
             holder::require_certificate(identity.bound_to.as_ref(), request)?;
             let bounds = self.and_team(Bounds::default(), identity.team.as_ref()).await?;
-            return Ok(answer::within(answer::of_foreign_token(&identity), &bounds));
+            return answer::within(answer::of_foreign_token(&identity), &bounds).ok_or(Closed::Unauthorized);
         }
         self.signing.ring(self.clock.now()).await.map_err(Closed::Unknown)?;
         let stopwatch = Stopwatch::start();
@@ -130,7 +130,7 @@ impl State {
         let bounds = self
             .and_team(bounds, team.map_err(|_| Closed::Unauthorized)?.as_ref())
             .await?;
-        Ok(answer::within(answer::of_token(claims), &bounds))
+        answer::within(answer::of_token(claims), &bounds).ok_or(Closed::Unauthorized)
     }
 }
 

@@ -207,9 +207,9 @@ impl Month {
     /// The month that a place is in: places begin with a time.
     fn of(place: &Cursor) -> Result<Self, Error> {
         let (year, rest) = place.0.split_once('-').ok_or_else(Cursor::wrong)?;
-        let month = rest.get(..2).and_then(|text| text.parse().ok());
-        match (year.len() == 4, year.parse(), month) {
-            (true, Ok(year @ 2000..=9999), Some(month @ 1..=12)) => Ok(Self { year, month }),
+        let month = rest.get(..2).ok_or_else(Cursor::wrong)?;
+        match (year.len() == 4, year.parse(), month.parse()) {
+            (true, Ok(year @ 2000..=9999), Ok(month @ 1..=12)) => Ok(Self { year, month }),
             _ => Err(Cursor::wrong()),
         }
     }

@@ -35,15 +35,21 @@ impl Store {
                 .map_err(Error::internal)?;
             let get = self.client.batch_get_item().request_items(&self.table, request);
             let answer = get.send().await.map_err(unavailable)?;
-            // Limits are read here: an answer without its items must not be taken for one that found none.
-            let mut items = answer
-                .responses
-                .ok_or_else(|| Error::unavailable("an answer to a batch of reads without its items"))?;
-            found.extend(items.remove(&self.table).unwrap_or_default());
-            let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
-            keys = left.map(|it| it.keys).unwrap_or_default();
-            if keys.is_empty() {
-                return Ok(());
+            // Limits are read here: an answer without its items, or that does not say what it left, must not be taken for one that
+            // found none and left nothing. Where nothing is left there is an empty map (BatchGetItem, `UnprocessedKeys`).
+            let incomplete = || Error::unavailable("an answer to a batch of reads is not whole");
+            let items = answer.responses.ok_or_else(incomplete)?.remove(&self.table);
+            let left = answer.unprocessed_keys.ok_or_else(incomplete)?.remove(&self.table);
+            match (items, left) {
+                (Some(items), None) => {
+                    found.extend(items);
+                    return Ok(());
+                }
+                (items, Some(left)) => {
+                    found.extend(items.into_iter().flatten());
+                    keys = left.keys;
+                }
+                (None, None) => return Err(incomplete()),
             }
         }
         Err(Error::unavailable("the table does not get to the end of a read"))
@@ -63,10 +69,12 @@ impl Store {
             wait_before(round).await;
             let write = self.client.batch_write_item().request_items(&self.table, requests);
             let answer = write.send().await.map_err(unavailable)?;
-            let left = answer.unprocessed_items.unwrap_or_default().remove(&self.table);
-            requests = left.unwrap_or_default();
-            if requests.is_empty() {
-                return Ok(());
+            // Where nothing is left there is an empty map (BatchWriteItem, `UnprocessedItems`).
+            let left = answer.unprocessed_items;
+            let mut left = left.ok_or_else(|| Error::unavailable("an answer to a batch of deletions is not whole"))?;
+            match left.remove(&self.table) {
+                Some(left) => requests = left,
+                None => return Ok(()),
             }
         }
         Err(Error::unavailable("the table does not get to the end of a deletion"))

@@ -3,6 +3,7 @@
 
 mod caller;
 mod guard;
+mod ministack;
 mod mock;
 mod model;
 mod poll;
@@ -31,6 +32,8 @@ pub enum Host {
     Runtime,
     /// `cargo lambda watch`.
     Watch,
+    /// `local` itself as well, but over `ministack` in place of the embedded table, buckets and secrets.
+    Ministack,
 }
 
 /// Environments of each function. Those of `cargo lambda watch` start when they are needed, each by way of cargo.
@@ -57,9 +60,11 @@ struct Running {
 pub async fn shared(host: Host) -> Stack {
     static RUNTIME: OnceCell<Arc<Running>> = OnceCell::const_new();
     static WATCH: OnceCell<Arc<Running>> = OnceCell::const_new();
+    static MINISTACK: OnceCell<Arc<Running>> = OnceCell::const_new();
     let cell = match host {
         Host::Runtime => &RUNTIME,
         Host::Watch => &WATCH,
+        Host::Ministack => &MINISTACK,
     };
     let arguments = ["--environments", ENVIRONMENTS];
     let running = cell
@@ -76,9 +81,19 @@ impl Running {
             .unwrap()
             .keep();
         let watch_url = match host {
-            Host::Runtime => None,
+            Host::Runtime | Host::Ministack => None,
             Host::Watch => Some(format!("http://127.0.0.1:{}", free_port().await)),
         };
+        let foreign = match host {
+            Host::Runtime | Host::Watch => None,
+            Host::Ministack => Some(free_port().await),
+        };
+        let foreign_url = foreign.map(|port| format!("http://127.0.0.1:{port}"));
+        let mut foreign_guard = None;
+        if let Some(port) = foreign {
+            foreign_guard =
+                Some(ministack::start(&folder.join("ministack"), &folder.join("ministack.log"), port).await);
+        }
         let (file, data) = (folder.join("ready.json"), folder.join("data"));
         let mut all = vec!["up", "--ready-file", text(&file)];
         all.extend(arguments);
@@ -92,6 +107,9 @@ impl Running {
         if let Some(url) = &watch_url {
             all.extend(["--lambda", url]);
         }
+        if let Some(url) = &foreign_url {
+            all.extend(["--aws-endpoint", url]);
+        }
         let mut guard = Guard::start(&folder, &program("local"), &all, &folder.join("local.log"));
         let ready = eventually("the local stack is ready", async || {
             guard.must_be_running();
@@ -102,6 +120,7 @@ impl Running {
         if let Some(url) = &watch_url {
             guards.push(watch(&folder, url, &ready).await);
         }
+        guards.extend(foreign_guard);
         Self {
             host,
             folder,

@@ -7,7 +7,7 @@ use tests::local::{Answer, Caller, MODEL, Route, Stack, marker};
 
 use super::shape;
 
-on_both_hosts!(
+on_every_host!(
     a_key_calls_the_models_of_its_list_and_no_other,
     a_service_accounts_token_calls_the_models_of_the_accounts_list,
 );

@@ -10,7 +10,7 @@ use tests::local::{Answer, Caller, MODEL, Route, Stack, marker, root, signing_ke
 
 use super::credentials;
 
-on_both_hosts!(
+on_every_host!(
     every_route_answers_every_credential_as_it_should,
     a_right_credential_passes_in_either_header_and_in_both,
     a_token_made_by_the_stacks_own_key_passes,

@@ -8,7 +8,7 @@ use tests::local::{Answer, Caller, MODEL, Route, Stack, User, marker, raw, table
 use super::bad_bodies::{Bad, FORM, JSON, Target, clients, everything, keys, tokens};
 use super::shape;
 
-on_both_hosts!(
+on_every_host!(
     what_the_bad_bodies_are_made_of_is_good,
     no_bad_body_gets_a_500_a_call_a_row_or_an_item,
     no_bad_query_gets_a_500_or_a_record,

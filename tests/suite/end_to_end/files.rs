@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::local::{Answer, Caller, Stack};
 
-on_both_hosts!(
+on_every_host!(
     a_file_is_read_back_to_the_byte,
     a_file_never_comes_back_as_a_page,
     somebody_elses_file_answers_like_one_that_does_not_exist,

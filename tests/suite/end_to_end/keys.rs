@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tests::local::{Answer, Caller, Route, Stack, User, eventually, marker, table_text};
 
-on_both_hosts!(
+on_every_host!(
     a_key_is_shown_once_and_stored_as_a_digest_and_a_hint,
     a_key_never_allows_more_than_the_credential_that_made_it,
     an_owner_has_at_most_25_keys_that_are_not_revoked,

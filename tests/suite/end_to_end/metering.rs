@@ -8,7 +8,7 @@ use gateway::usage::{Outcome, Usage};
 use serde_json::{Value, json};
 use tests::local::{ALIAS, Caller, LedgerCall, MODEL, Mock, Route, Stack, directed, eventually, marker};
 
-on_both_hosts!(
+on_every_host!(
     the_rows_of_200_mixed_calls_sum_up_to_the_mocks_ledger,
     rows_are_paged_without_gap_or_repetition
 );

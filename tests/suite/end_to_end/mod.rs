@@ -1,9 +1,10 @@
 //! The whole house from outside: the program `local` as a child process, asked over HTTP.
 //!
-//! A test of behaviour is written once, as `async fn(&Stack)`, and runs with both hosts of functions; see `docs/testing.md`.
+//! A test of behaviour is written once, as `async fn(&Stack)`, and runs on every host of functions; see `docs/testing.md`.
 
-/// Makes two tests of each function: one with the functions under `local`'s own Runtime API, one under `cargo lambda watch`.
-macro_rules! on_both_hosts {
+/// Makes three tests of each function: one with the functions under `local`'s own Runtime API, one under `cargo lambda watch`, and one over
+/// `ministack`, a table, buckets and secrets that are not this project's own.
+macro_rules! on_every_host {
     ($($name:ident),+ $(,)?) => {$(
         mod $name {
             #[tokio::test(flavor = "multi_thread")]
@@ -14,6 +15,11 @@ macro_rules! on_both_hosts {
             #[tokio::test(flavor = "multi_thread")]
             async fn on_cargo_lambda_watch() {
                 super::$name(&tests::local::shared(tests::local::Host::Watch).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn over_ministack() {
+                super::$name(&tests::local::shared(tests::local::Host::Ministack).await).await;
             }
         }
     )+};

@@ -7,7 +7,7 @@ use tests::local::{Caller, MODEL, Route, Stack, marker};
 
 use super::shape;
 
-on_both_hosts!(
+on_every_host!(
     a_model_is_called_by_its_id_raw_or_encoded_and_by_arn,
     a_model_is_called_by_anthropics_names,
     what_is_not_known_or_has_no_price_is_not_called,

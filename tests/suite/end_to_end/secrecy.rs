@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::local::{Caller, MODEL, Request, Route, Stack, directed, marker, table_text};
 
-on_both_hosts!(
+on_every_host!(
     nothing_of_a_caller_reaches_bedrock_but_what_is_meant_for_it,
     no_header_or_field_chooses_an_identity_an_upstream_or_a_price,
     no_secret_and_no_prompt_is_in_a_log_or_the_table,

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::local::{Events, Frames, Route, Stack, directed, eventually, marker, model_event};
 
-on_both_hosts!(
+on_every_host!(
     the_first_event_arrives_while_the_second_is_held_back,
     the_first_frame_arrives_while_the_second_is_held_back,
 );

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 use tests::local::{Answer, Route, Stack, User, marker};
 
-on_both_hosts!(
+on_every_host!(
     a_client_made_by_the_admin_calls_a_model_with_its_token_in_every_form,
     a_token_is_verified_by_the_published_key,
     the_metadata_names_what_there_is,

@@ -5,7 +5,7 @@ use gateway::wire::frames::{Content, Frame, FrameReader};
 use serde_json::{Value, json};
 use tests::local::{Answer, Event, Events, Frames, Mock, Route, Stack, directed, marker, model_event};
 
-on_both_hosts!(
+on_every_host!(
     an_answer_in_one_piece_and_frames_pass_to_the_byte,
     events_are_bedrocks_chunks_without_its_metrics,
     an_error_before_the_head_passes_to_the_byte_in_bedrocks_dialect,

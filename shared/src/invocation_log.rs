@@ -272,8 +272,13 @@ impl Record {
 /// that says it.
 fn split(body: &Value) -> Option<(Tokens, Tokens)> {
     let of = |value: &Value| {
-        let usage = value.get("usage").or_else(|| value.pointer("/message/usage"))?;
-        let report = UsageReport::from_usage(usage);
+        let usage = value.get("usage").or_else(|| value.pointer("/message/usage"));
+        // What `Converse` says has names of its own; of `ConverseStream` it may stand in its last event.
+        let usage = usage.or_else(|| value.pointer("/metadata/usage"))?;
+        let report = match usage.get("cacheDetails") {
+            Some(_) => UsageReport::from_converse(usage),
+            None => UsageReport::from_usage(usage),
+        };
         let told = report.cache_write_5m_tokens.is_some() || report.cache_write_1h_tokens.is_some();
         told.then(|| {
             (

@@ -83,19 +83,22 @@ pub enum Profile {
     Au,
     /// Asia and the Pacific.
     Apac,
+    /// India.
+    In,
     /// AWS GovCloud (US).
     UsGov,
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Global,
         Self::Us,
         Self::Eu,
         Self::Jp,
         Self::Au,
         Self::Apac,
+        Self::In,
         Self::UsGov,
     ];
 
@@ -108,6 +111,7 @@ impl Profile {
             Self::Jp => "jp",
             Self::Au => "au",
             Self::Apac => "apac",
+            Self::In => "in",
             Self::UsGov => "us-gov",
         }
     }
@@ -131,3 +135,13 @@ pub struct ResolvedModel {
     /// The model itself, without profile: `anthropic.claude-…`.
     pub base: String,
 }
+
+impl ResolvedModel {
+    /// Whether it is a Claude, which has an API of its own beside `Converse`.
+    pub fn is_claude(&self) -> bool {
+        self.base.starts_with(ANTHROPIC)
+    }
+}
+
+/// What the id of each of Anthropic's models begins with.
+const ANTHROPIC: &str = "anthropic.";

@@ -57,6 +57,20 @@ pub fn invoke_stream(subject: &str, body: &Value) -> Request {
         .json(body)
 }
 
+/// `POST /bedrock/model/{MODEL}/converse` by `subject`.
+pub fn converse(subject: &str, body: &Value) -> Request {
+    request("POST", &format!("/bedrock/model/{MODEL}/converse"))
+        .by(subject)
+        .json(body)
+}
+
+/// `POST /bedrock/model/{MODEL}/converse-stream` by `subject`.
+pub fn converse_stream(subject: &str, body: &Value) -> Request {
+    request("POST", &format!("/bedrock/model/{MODEL}/converse-stream"))
+        .by(subject)
+        .json(body)
+}
+
 /// A body for the Messages API whose only message tells the mock what to do.
 pub fn messages_body(stream: bool, directive: &Value) -> Value {
     json!({
@@ -70,6 +84,14 @@ pub fn bedrock_body(directive: &Value) -> Value {
     json!({
         "anthropic_version": "bedrock-2023-05-31", "max_tokens": 4096,
         "messages": [{"role": "user", "content": format!("mock:{directive}")}],
+    })
+}
+
+/// The same for `Converse`.
+pub fn converse_body(directive: &Value) -> Value {
+    json!({
+        "inferenceConfig": {"maxTokens": 4096},
+        "messages": [{"role": "user", "content": [{"text": format!("mock:{directive}")}]}],
     })
 }
 

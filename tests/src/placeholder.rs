@@ -5,9 +5,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 /// Numbers, by the member that holds them.
-const NUMBERS: [&str; 5] = [
+const NUMBERS: [&str; 6] = [
     "duration_ms",
     "latency_ms",
+    "latencyMs",
     "time_to_first_byte_ms",
     "invocationLatency",
     "firstByteLatency",
@@ -23,7 +24,7 @@ const TEXTS: [(&str, &str); 5] = [
 ];
 
 /// Ids that are minted, by what they begin with; those of the fixtures have another length.
-const IDS: [(&str, usize, &str); 10] = [
+const IDS: [(&str, usize, &str); 11] = [
     ("key_", 24, "<key id>"),
     ("client_", 27, "<client id>"),
     ("client:client_", 34, "<client>"),
@@ -34,6 +35,7 @@ const IDS: [(&str, usize, &str); 10] = [
     ("tgs_", 42, "<client secret>"),
     ("msg_bdrk_01", 0, "<message id>"),
     ("toolu_bdrk_01", 0, "<tool use id>"),
+    ("tooluse_", 0, "<tool use id>"),
 ];
 
 /// The same value with placeholders.

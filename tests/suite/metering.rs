@@ -9,7 +9,10 @@ use localstack::bedrock::Call;
 use serde_json::{Value, json};
 use tests::backing::{Backing, Setup, nowhere};
 use tests::books::open_calls;
-use tests::event::{MODEL, bedrock_body, invoke, invoke_stream, messages, messages_body, request};
+use tests::event::{
+    MODEL, bedrock_body, converse, converse_body, converse_stream, invoke, invoke_stream, messages, messages_body,
+    request,
+};
 use tests::in_process::Functions;
 use tests::local::eventually;
 use tests::logs;
@@ -63,10 +66,12 @@ enum Stay {
 }
 
 async fn call(functions: &Functions, route: usize, directive: &Value, stay: Stay) {
-    let (function, request) = match route % 4 {
+    let (function, request) = match route % 6 {
         0 => ("invoke", invoke(ALICE, &bedrock_body(directive))),
         1 => ("stream", invoke_stream(ALICE, &bedrock_body(directive))),
         2 => ("stream", messages(ALICE, &messages_body(false, directive))),
+        3 => ("invoke", converse(ALICE, &converse_body(directive))),
+        4 => ("stream", converse_stream(ALICE, &converse_body(directive))),
         _ => ("stream", messages(ALICE, &messages_body(true, directive))),
     };
     let mut answer = functions.begin(function, &request.event()).await;
@@ -81,7 +86,7 @@ async fn call(functions: &Functions, route: usize, directive: &Value, stay: Stay
 }
 
 /// Answers in full, errors before the head, exceptions inside streams, streams that break in every way, and callers
-/// who leave at once or later, all four routes, all at the same time.
+/// who leave at once or later, all six routes, all at the same time.
 #[tokio::test]
 async fn the_rows_of_a_mixed_batch_equal_the_ledger_token_for_token_and_picodollar_for_picodollar() {
     let backing = Backing::start().await;
@@ -108,13 +113,13 @@ async fn the_rows_of_a_mixed_batch_equal_the_ledger_token_for_token_and_picodoll
         json!({"output_tokens": 40, "end_after": 8}),
     ];
     let mut calls = Vec::new();
-    for route in 0..4 {
+    for route in 0..6 {
         for directive in &directives {
             calls.push((route, directive.clone(), Stay::ToTheEnd));
             calls.push((route, directive.clone(), Stay::For(0)));
         }
     }
-    for route in [1, 3] {
+    for route in [1, 4, 5] {
         for directive in &breaks {
             calls.push((route, directive.clone(), Stay::ToTheEnd));
         }

@@ -1,4 +1,4 @@
-//! Model calls with one answer: `POST /bedrock/model/{id}/invoke`.
+//! Model calls with one answer: `POST /bedrock/model/{id}/invoke` and `/converse`.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::post;
 use gateway::http::{Caller, Outcome};
-use gateway::invocation::{Delivery, Models, routes};
+use gateway::invocation::{Models, routes};
 
 /// The function's routes.
 pub fn router(models: Arc<Models>) -> Router {
     Router::new()
-        .route("/bedrock/model/{*rest}", post(invoke))
+        .route("/bedrock/model/{*rest}", post(bedrock))
         .with_state(models)
 }
 
-async fn invoke(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {
-    routes::bedrock(&models, caller, request, "/invoke", Delivery::Whole).await
+async fn bedrock(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {
+    routes::bedrock(&models, caller, request).await
 }

@@ -1,5 +1,5 @@
-//! Model calls that stream: `POST /bedrock/model/{id}/invoke-with-response-stream`, and `POST /anthropic/v1/messages`,
-//! whose body says whether it does.
+//! Model calls that stream: `POST /bedrock/model/{id}/invoke-with-response-stream` and `/converse-stream`, and `POST
+//! /anthropic/v1/messages`, whose body says whether it does.
 
 use std::sync::Arc;
 
@@ -7,25 +7,18 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::post;
 use gateway::http::{Caller, Outcome};
-use gateway::invocation::{Delivery, Models, routes};
+use gateway::invocation::{Models, routes};
 
 /// The function's routes.
 pub fn router(models: Arc<Models>) -> Router {
     Router::new()
-        .route("/bedrock/model/{*rest}", post(invoke_with_response_stream))
+        .route("/bedrock/model/{*rest}", post(bedrock))
         .route("/anthropic/v1/messages", post(messages))
         .with_state(models)
 }
 
-async fn invoke_with_response_stream(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {
-    routes::bedrock(
-        &models,
-        caller,
-        request,
-        "/invoke-with-response-stream",
-        Delivery::Frames,
-    )
-    .await
+async fn bedrock(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {
+    routes::bedrock(&models, caller, request).await
 }
 
 async fn messages(State(models): State<Arc<Models>>, caller: Caller, request: Request) -> Outcome {

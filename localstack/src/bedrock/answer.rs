@@ -2,14 +2,19 @@
 //!
 //! JSON is put together by hand where the order of the fields is the real one's.
 
+mod converse;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::block::{Block, quoted};
 use super::cache::tokens;
+use super::converse::max_tokens;
 use super::directive::Directive;
 use super::ledger::Usage;
 use super::wire;
+
+pub(super) use converse::{metadata, usage_json as converse_usage_json};
 
 /// Tokens in a delta, if nothing else is asked for.
 const DELTA_TOKENS: u64 = 5;
@@ -46,6 +51,8 @@ pub(super) struct Answer {
 /// An event of the stream.
 #[derive(Clone, Debug)]
 pub(super) struct Event {
+    /// The frame's type: `chunk` for what the model says in its own form.
+    pub(super) name: &'static str,
     pub(super) json: String,
     /// Bytes said up to and with this event.
     pub(super) said: usize,
@@ -61,11 +68,14 @@ pub(super) enum EventKind {
     MessageDelta,
     /// The metrics are to be added.
     MessageStop,
+    /// The last of `ConverseStream`, with all counts.
+    Metadata,
 }
 
 impl Event {
     fn new(kind: EventKind, json: String, said: usize) -> Self {
-        Self { json, said, kind }
+        let name = "chunk";
+        Self { name, json, said, kind }
     }
 }
 
@@ -84,7 +94,7 @@ impl Answer {
             bytes,
             output_tokens: directive.output_tokens.unwrap_or_else(|| tokens(bytes)),
         };
-        answer.limit(body["max_tokens"].as_u64().unwrap_or(u64::MAX), directive);
+        answer.limit(max_tokens(body).unwrap_or(u64::MAX), directive);
         answer
     }
 

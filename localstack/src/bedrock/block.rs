@@ -2,6 +2,8 @@
 //!
 //! JSON is put together by hand where the order of the fields is the real one's.
 
+mod converse;
+
 use serde_json::json;
 
 /// A content block.

@@ -64,6 +64,25 @@ impl Prompt {
         Ok(prompt)
     }
 
+    /// Takes a body of `Converse` apart, where a point stands behind what it caches.
+    ///
+    /// # Errors
+    /// What the API says about points that it does not accept.
+    pub(super) fn of_converse(body: &Value) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        for block in blocks(&body["toolConfig"]["tools"]).chain(blocks(&body["system"])) {
+            add(&mut pieces, block, None)?;
+        }
+        for message in blocks(&body["messages"]) {
+            for block in blocks(&message["content"]) {
+                add(&mut pieces, block, message["role"].as_str())?;
+            }
+        }
+        let prompt = Self(pieces);
+        prompt.check()?;
+        Ok(prompt)
+    }
+
     /// All its tokens, cached or not: what [`PromptCache::count`] gives in total.
     pub(super) fn tokens(&self) -> u64 {
         tokens(self.0.iter().map(|piece| piece.bytes.len()).sum())
@@ -95,6 +114,23 @@ fn blocks(value: &Value) -> impl Iterator<Item = &Value> {
         one => (&[][..], Some(one)),
     };
     many.iter().chain(one)
+}
+
+/// Adds a block, or marks the one before a cache point.
+fn add(pieces: &mut Vec<Piece>, block: &Value, role: Option<&str>) -> Result<(), String> {
+    let Some(point) = block.get("cachePoint") else {
+        pieces.push(piece(block, role));
+        return Ok(());
+    };
+    let lifetime = match (&point["type"], point["ttl"].as_str()) {
+        (kind, _) if kind != "default" => return Err("cachePoint.type must be default".to_owned()),
+        (_, None | Some("5m")) => Lifetime::FiveMinutes,
+        (_, Some("1h")) => Lifetime::Hour,
+        _ => return Err("cachePoint.ttl must be 5m or 1h".to_owned()),
+    };
+    let last = pieces.last_mut().ok_or("a cachePoint needs something before it")?;
+    last.breakpoint = Some(lifetime);
+    Ok(())
 }
 
 fn piece(block: &Value, role: Option<&str>) -> Piece {

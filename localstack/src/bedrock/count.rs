@@ -1,7 +1,8 @@
 //! `CountTokens`: what a body would be billed as input, for nothing.
 //!
-//! The API reference's form: `{"input":{"invokeModel":{"body":"<base64>"}}}` in, `{"inputTokens":N}` out. The real service
-//! counts for foundation models alone; an inference profile is refused, also one whose model could be counted for.
+//! The API reference's form: `{"input":{"invokeModel":{"body":"<base64>"}}}` or `{"input":{"converse":{…}}}` in, `{"inputTokens":N}` out.
+//! The real service counts for foundation models of Anthropic's alone; an inference profile is refused, also one whose model could be
+//! counted for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use super::cache::Prompt;
 use super::directive::{self, CountScript, Directive};
 use super::error::Refusal;
-use super::{State, lock, request, signature, wire};
+use super::{State, converse, lock, request, signature, wire};
 
 /// What the real service says of a model, or a profile, that it does not count for.
 const UNSUPPORTED: &str = "The provided model doesn't support counting tokens";
@@ -48,8 +49,19 @@ pub(super) async fn answer(state: &Arc<State>, model: &str, parts: &Parts, body:
 fn accept(state: &State, model: &str, parts: &Parts, body: &[u8]) -> Result<(u64, CountScript), Refusal> {
     signature::verify(parts, body)?;
     check_model(state, model)?;
-    let body = request::body(&invoke_body(body)?)?;
-    let prompt = Prompt::of(&body).map_err(Refusal::validation)?;
+    let (body, prompt) = match asked(body)? {
+        Asked::Invoke(body) => {
+            let body = request::body(&body)?;
+            let prompt = Prompt::of(&body);
+            (body, prompt)
+        }
+        Asked::Converse(body) => {
+            let body = converse::body(body.to_string().as_bytes())?;
+            let prompt = Prompt::of_converse(&body);
+            (body, prompt)
+        }
+    };
+    let prompt = prompt.map_err(Refusal::validation)?;
     let own = directive::in_last_user_message(&body["messages"]).map_err(Refusal::validation)?;
     let script = own.and_then(|own: Directive| own.count_tokens);
     let script = script.or_else(|| lock(&state.counts).clone()).unwrap_or_default();
@@ -76,7 +88,8 @@ fn check_model(state: &State, id: &str) -> Result<(), Refusal> {
         None => id,
     };
     let known = |model: &str| state.prices.knows(model);
-    let is_profile = id.starts_with("arn:") || PROFILES.iter().any(|profile| id.starts_with(profile));
+    let is_others = known(id) && !id.contains("anthropic.");
+    let is_profile = is_others || id.starts_with("arn:") || PROFILES.iter().any(|profile| id.starts_with(profile));
     if is_profile {
         return Err(Refusal::validation(UNSUPPORTED));
     }
@@ -86,8 +99,13 @@ fn check_model(state: &State, id: &str) -> Result<(), Refusal> {
     Err(Refusal::validation("The provided model identifier is invalid."))
 }
 
-/// The body of the `InvokeModel` that is asked about.
-fn invoke_body(body: &[u8]) -> Result<Vec<u8>, Refusal> {
+/// The body that is asked about.
+enum Asked {
+    Invoke(Vec<u8>),
+    Converse(Value),
+}
+
+fn asked(body: &[u8]) -> Result<Asked, Refusal> {
     let asked: Value = serde_json::from_slice(body)
         .map_err(|_| Refusal::new(400, "SerializationException", "the body is not JSON"))?;
     let input = asked["input"].as_object().filter(|input| input.len() == 1);
@@ -96,14 +114,13 @@ fn invoke_body(body: &[u8]) -> Result<Vec<u8>, Refusal> {
             "input: exactly one of invokeModel and converse is required",
         ));
     };
-    if input.contains_key("converse") {
-        return Err(Refusal::validation(
-            "the mock counts for invokeModel alone, not for converse",
-        ));
+    if let Some(body) = input.get("converse") {
+        return Ok(Asked::Converse(body.clone()));
     }
     let encoded = input.get("invokeModel").and_then(|model| model["body"].as_str());
     let encoded = encoded.ok_or_else(|| Refusal::validation("input.invokeModel.body: Field required"))?;
-    STANDARD
-        .decode(encoded)
+    let decoded = STANDARD.decode(encoded);
+    decoded
+        .map(Asked::Invoke)
         .map_err(|_| Refusal::new(400, "SerializationException", "input.invokeModel.body is not base64"))
 }

@@ -141,7 +141,7 @@ fn collect_texts<'a>(content: &'a Value, texts: &mut Vec<&'a str>) {
         Value::String(text) => texts.push(text),
         Value::Array(blocks) => blocks.iter().for_each(|block| collect_texts(block, texts)),
         Value::Object(block) => {
-            for field in ["text", "content"] {
+            for field in ["text", "content", "toolResult"] {
                 block
                     .get(field)
                     .into_iter()

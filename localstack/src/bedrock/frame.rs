@@ -26,6 +26,23 @@ pub(super) fn chunk(event: &str, number: usize) -> Bytes {
     )
 }
 
+/// An event of `ConverseStream`, whose payload is `json` with the padding in it.
+pub(super) fn event(name: &str, json: &str, number: usize) -> Bytes {
+    let padding = &PADDING[..number * 37 % PADDING.len() + 1];
+    let payload = match json.strip_suffix('}') {
+        Some(members) if members.len() > 1 => format!(r#"{members},"p":"{padding}"}}"#),
+        _ => format!(r#"{{"p":"{padding}"}}"#),
+    };
+    encode(
+        &[
+            (":event-type", name),
+            (":content-type", "application/json"),
+            (":message-type", "event"),
+        ],
+        payload,
+    )
+}
+
 /// An exception of the stream.
 pub(super) fn exception(kind: &str, message: &str) -> Bytes {
     let headers = [

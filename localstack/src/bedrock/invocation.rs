@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{iter, once};
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::answer::Answer;
 use super::cache::Prompt;
@@ -22,7 +22,7 @@ use super::log::Entry;
 use super::play::{self, Bill, Play};
 use super::record::Recorded;
 use super::request::{self, Operation, Wanted};
-use super::{State, count, lock, metadata, signature, wire};
+use super::{State, converse, count, lock, metadata, signature, wire};
 
 /// What is read of a body before it is given up; a caller of a little too much still gets Bedrock's refusal.
 const MAX_READ_BYTES: usize = 4 * request::MAX_BODY_BYTES;
@@ -63,9 +63,9 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
         time: state.log.now(),
         operation,
         model,
-        metadata: metadata::of(&parts.headers).ok().flatten(),
+        metadata: metadata_of(operation, &parts, &body).ok().flatten(),
     };
-    let answer = match accept(&state, &entry.model, &parts, &body) {
+    let answer = match accept(&state, operation, &entry.model, &parts, &body) {
         Ok(accepted) => proceed(state.clone(), accepted, &parts.headers, entry, started).await,
         Err(refusal) => refuse(&state, refusal, &entry),
     };
@@ -81,13 +81,32 @@ fn refuse(state: &State, refusal: Refusal, entry: &Entry) -> Response {
     refusal.into_response(&entry.request_id)
 }
 
-fn accept(state: &State, model: &str, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
+fn metadata_of(operation: Operation, parts: &Parts, body: &[u8]) -> Result<Option<Map<String, Value>>, Refusal> {
+    if operation.converses() {
+        metadata::of_body(&serde_json::from_slice(body).unwrap_or_default())
+    } else {
+        metadata::of(&parts.headers)
+    }
+}
+
+fn accept(state: &State, operation: Operation, model: &str, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
     signature::verify(parts, body)?;
-    metadata::of(&parts.headers)?;
+    metadata_of(operation, parts, body)?;
     let priced_as = request::resolve(state, model)?;
-    let tier = state.prices.tier(&priced_as, &parts.headers)?;
-    let body = request::body(body)?;
-    let prompt = Prompt::of(&body).map_err(Refusal::validation)?;
+    let (body, tier, prompt) = if operation.converses() {
+        let body = converse::body(body)?;
+        let tier = state
+            .prices
+            .offered(&priced_as, body["serviceTier"]["type"].as_str().unwrap_or("default"))?;
+        let prompt = Prompt::of_converse(&body);
+        (body, tier, prompt)
+    } else {
+        let tier = state.prices.tier(&priced_as, &parts.headers)?;
+        let body = request::body(body)?;
+        let prompt = Prompt::of(&body);
+        (body, tier, prompt)
+    };
+    let prompt = prompt.map_err(Refusal::validation)?;
     let own = directive::in_last_user_message(&body["messages"]).map_err(Refusal::validation)?;
     let directive = own.or_else(|| lock(&state.faults).pop_front()).unwrap_or_default();
     Ok(Accepted {
@@ -120,9 +139,10 @@ async fn proceed(
     bill.usage.output_tokens = answer.output_tokens();
     sleep(delay).await;
     let directive = accepted.directive.clone();
-    let mut response = match operation {
-        Operation::Invoke => whole(bill, answer, &accepted.directive, started).await,
-        Operation::Stream => streamed(bill, answer, accepted.directive, started),
+    let mut response = if operation.streams() {
+        streamed(bill, answer, accepted, started)
+    } else {
+        whole(bill, answer, &accepted, started).await
     };
     wire::set(response.headers_mut(), "x-amzn-requestid", &request_id);
     add_headers(&mut response, headers, &directive);
@@ -164,14 +184,20 @@ fn add_headers(response: &mut Response, request: &HeaderMap, directive: &Directi
     }
 }
 
-async fn whole(mut bill: Bill, answer: Answer, directive: &Directive, started: Instant) -> Response {
+async fn whole(mut bill: Bill, answer: Answer, accepted: &Accepted, started: Instant) -> Response {
+    let (operation, directive) = (bill.entry.operation, &accepted.directive);
     if directive.holds_after().is_some() && !play::hold(&bill.state, directive).await {
         return broken(String::new());
     }
-    let message = answer.message(&bill.usage);
-    // The head holds all the counts, and it comes whole.
-    bill.exact = true;
-    let mut response = if directive.cut_after.is_some() || directive.truncate_frame.is_some() {
+    let message = if operation.converses() {
+        answer.converse(&accepted.body, &bill.usage, started.elapsed().as_millis())
+    } else {
+        answer.message(&bill.usage)
+    };
+    let cut = directive.cut_after.is_some() || directive.truncate_frame.is_some();
+    // The head holds all the counts, and it comes whole; but that of `Converse` holds none.
+    bill.exact = !cut || !operation.converses();
+    let mut response = if cut {
         bill.settle("cut", answer.output_tokens());
         broken(message)
     } else {
@@ -180,6 +206,9 @@ async fn whole(mut bill: Bill, answer: Answer, directive: &Directive, started: I
     };
     let headers = response.headers_mut();
     wire::set(headers, "content-type", "application/json");
+    if operation.converses() {
+        return response;
+    }
     let counts = [
         ("input-token-count", bill.usage.input_tokens),
         ("output-token-count", bill.usage.output_tokens),
@@ -211,15 +240,21 @@ fn broken(message: String) -> Response {
     response
 }
 
-fn streamed(bill: Bill, answer: Answer, directive: Directive, started: Instant) -> Response {
-    let events = VecDeque::from(answer.events(&bill.usage));
+fn streamed(bill: Bill, answer: Answer, accepted: Accepted, started: Instant) -> Response {
+    let converses = bill.entry.operation.converses();
+    let events = if converses {
+        answer.converse_events()
+    } else {
+        answer.events(&bill.usage)
+    };
     let play = Play {
         bill,
+        body: accepted.body,
         answer,
-        directive,
+        directive: accepted.directive,
         started,
         first_byte: None,
-        events,
+        events: events.into(),
         sent: 0,
         said: 0,
         pending: VecDeque::new(),
@@ -232,6 +267,9 @@ fn streamed(bill: Bill, answer: Answer, directive: Directive, started: Instant) 
         "content-type",
         "application/vnd.amazon.eventstream",
     );
+    if converses {
+        return response;
+    }
     wire::set(
         response.headers_mut(),
         "x-amzn-bedrock-content-type",

@@ -17,10 +17,25 @@ const PUNCTUATION: &str = ":_@$#=/+,-.";
 /// # Errors
 /// A `ValidationException` for a header that is not a JSON object of strings within the limits.
 pub(super) fn of(headers: &HeaderMap) -> Result<Option<Map<String, Value>>, Refusal> {
-    let Some(value) = headers.get(HEADER) else {
-        return Ok(None);
-    };
-    let Ok(Value::Object(pairs)) = serde_json::from_slice(value.as_bytes()) else {
+    match headers.get(HEADER) {
+        None => Ok(None),
+        Some(value) => checked(serde_json::from_slice(value.as_bytes()).unwrap_or_default()).map(Some),
+    }
+}
+
+/// The metadata in a body of `Converse`, if it has any.
+///
+/// # Errors
+/// As [`of`].
+pub(super) fn of_body(body: &Value) -> Result<Option<Map<String, Value>>, Refusal> {
+    match &body["requestMetadata"] {
+        Value::Null => Ok(None),
+        given => checked(given.clone()).map(Some),
+    }
+}
+
+fn checked(given: Value) -> Result<Map<String, Value>, Refusal> {
+    let Value::Object(pairs) = given else {
         return Err(refused("must be a JSON object of strings"));
     };
     if pairs.len() > MAX_PAIRS {
@@ -36,7 +51,7 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Option<Map<String, Value>>, Refu
             ));
         }
     }
-    Ok(Some(pairs))
+    Ok(pairs)
 }
 
 fn refused(problem: &str) -> Refusal {

@@ -1,6 +1,7 @@
 //! A Bedrock Runtime that answers on the wire as the real one does, fails on demand and keeps a ledger.
 //!
-//! `InvokeModel`, `InvokeModelWithResponseStream` and `CountTokens` for Anthropic models. The answers are made up; their form, their
+//! `InvokeModel`, `InvokeModelWithResponseStream` and `CountTokens` for Anthropic models, `Converse` and `ConverseStream` for every
+//! model of the price list. The answers are made up; their form, their
 //! checksums, their token counts and what they cost are not. How to script it and how to ask it: `docs/local-mock.md`.
 //!
 //! The wire form was taken from the Smithy model inside `aws-sdk-bedrockruntime` (headers, errors, the stream's
@@ -13,6 +14,7 @@ mod answer;
 mod block;
 mod cache;
 mod control;
+mod converse;
 mod count;
 mod directive;
 mod error;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use serde_json::Value;
 
 use super::State;
 use super::answer::{self, Answer, Event, EventKind};
@@ -60,6 +61,8 @@ impl Drop for Bill {
 /// A stream that is being sent.
 pub(super) struct Play {
     pub(super) bill: Bill,
+    /// The request's.
+    pub(super) body: Value,
     pub(super) answer: Answer,
     pub(super) directive: Directive,
     pub(super) started: Instant,
@@ -182,9 +185,15 @@ impl Play {
             let first_byte = self.first_byte.unwrap_or_default().as_millis();
             event.json = answer::message_stop(&self.bill.usage, self.started.elapsed().as_millis(), first_byte);
         }
+        if event.kind == EventKind::Metadata {
+            event.json = answer::metadata(&self.body, &self.bill.usage, self.started.elapsed().as_millis());
+        }
         self.first_byte.get_or_insert(self.started.elapsed());
         let number = self.sent + 1;
-        let bytes = frame::chunk(&event.json, number);
+        let bytes = match event.name {
+            "chunk" => frame::chunk(&event.json, number),
+            name => frame::event(name, &event.json, number),
+        };
         if self.directive.truncate_frame == Some(number) {
             self.write(&bytes.slice(..bytes.len() / 2));
             return self.break_off("truncated", End::Cut);
@@ -194,13 +203,20 @@ impl Play {
         self.sent = number;
         self.said = event.said;
         match event.kind {
-            EventKind::MessageDelta => {
-                self.bill.exact = self.directive.corrupt_crc.is_none_or(|bad| bad > number);
+            EventKind::MessageDelta => self.bill.exact = self.is_intact(number),
+            EventKind::Metadata => {
+                self.bill.exact = self.is_intact(number);
+                self.bill.settle("complete", self.bill.usage.output_tokens);
             }
             // Before the last frame leaves, so that whoever has read it finds the ledger complete.
             EventKind::MessageStop => self.bill.settle("complete", self.bill.usage.output_tokens),
             EventKind::MessageStart | EventKind::Content => {}
         }
+    }
+
+    /// Whether the frames up to this one are whole.
+    fn is_intact(&self, number: usize) -> bool {
+        self.directive.corrupt_crc.is_none_or(|bad| bad > number)
     }
 
     fn write(&mut self, bytes: &Bytes) {

@@ -36,9 +36,16 @@ struct Price {
 struct Rates {
     input: u64,
     output: u64,
-    cache_read: u64,
-    cache_write_5m: u64,
-    cache_write_1h: u64,
+    cache_read: Option<u64>,
+    cache_write_5m: Option<u64>,
+    cache_write_1h: Option<u64>,
+}
+
+impl Rates {
+    /// A rate of the cache, which is that of input where a model has none.
+    fn cached(&self, rate: Option<u64>) -> u64 {
+        rate.unwrap_or(self.input)
+    }
 }
 
 /// The rates of a whole call whose prompt is longer.
@@ -75,11 +82,18 @@ impl Prices {
     /// # Errors
     /// Bedrock's refusal of a tier that there is not, or not for this model.
     pub(super) fn tier(&self, model: &str, headers: &HeaderMap) -> Result<String, Refusal> {
+        match headers.get(TIER_HEADER) {
+            None => Ok(default_tier()),
+            Some(value) => self.offered(model, value.to_str().unwrap_or_default()),
+        }
+    }
+
+    /// The tier of this name.
+    ///
+    /// # Errors
+    /// As [`Self::tier`].
+    pub(super) fn offered(&self, model: &str, asked: &str) -> Result<String, Refusal> {
         let unknown = || Refusal::validation("The provided service tier is not supported for this model.");
-        let Some(value) = headers.get(TIER_HEADER) else {
-            return Ok(default_tier());
-        };
-        let asked = value.to_str().map_err(|_| unknown())?;
         let offered = ["default", "flex", "priority"].contains(&asked) && self.find(model, asked).is_some();
         if offered { Ok(asked.to_owned()) } else { Err(unknown()) }
     }
@@ -109,9 +123,15 @@ fn total(rates: &Rates, usage: &Usage) -> u128 {
     let lines = [
         (usage.input_tokens, rates.input),
         (usage.output_tokens, rates.output),
-        (usage.cache_read_input_tokens, rates.cache_read),
-        (usage.cache_creation.ephemeral_5m_input_tokens, rates.cache_write_5m),
-        (usage.cache_creation.ephemeral_1h_input_tokens, rates.cache_write_1h),
+        (usage.cache_read_input_tokens, rates.cached(rates.cache_read)),
+        (
+            usage.cache_creation.ephemeral_5m_input_tokens,
+            rates.cached(rates.cache_write_5m),
+        ),
+        (
+            usage.cache_creation.ephemeral_1h_input_tokens,
+            rates.cached(rates.cache_write_1h),
+        ),
     ];
     lines
         .into_iter()

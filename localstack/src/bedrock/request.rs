@@ -12,11 +12,13 @@ const ANTHROPIC_VERSION: &str = "bedrock-2023-05-31";
 /// The message for what the schema does not know.
 const REFORMAT: &str = "please reformat your input and try again.";
 
-/// Which of the two ways to answer.
+/// Which of the ways to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Invoke,
     Stream,
+    Converse,
+    ConverseStream,
 }
 
 impl Operation {
@@ -24,7 +26,19 @@ impl Operation {
         match self {
             Self::Invoke => "InvokeModel",
             Self::Stream => "InvokeModelWithResponseStream",
+            Self::Converse => "Converse",
+            Self::ConverseStream => "ConverseStream",
         }
+    }
+
+    /// Whether body and answer have the form that all models share.
+    pub(super) fn converses(self) -> bool {
+        matches!(self, Self::Converse | Self::ConverseStream)
+    }
+
+    /// Whether the answer comes in frames.
+    pub(super) fn streams(self) -> bool {
+        matches!(self, Self::Stream | Self::ConverseStream)
     }
 }
 
@@ -45,6 +59,8 @@ pub(super) fn route(path: &str) -> Option<(Wanted, String)> {
     let wanted = match operation {
         "invoke" => Wanted::Call(Operation::Invoke),
         "invoke-with-response-stream" => Wanted::Call(Operation::Stream),
+        "converse" => Wanted::Call(Operation::Converse),
+        "converse-stream" => Wanted::Call(Operation::ConverseStream),
         "count-tokens" => Wanted::Count,
         _ => return None,
     };
@@ -161,7 +177,7 @@ mod tests {
         for path in [
             "/model/invoke",
             "/model//invoke",
-            "/model/a/converse",
+            "/model/a/nothing",
             "/invoke",
             "/model/%ff/invoke",
         ] {

@@ -16,7 +16,9 @@ use crate::money::Picodollars;
 use crate::price::{Limits, Quote, Rates, ServiceTier};
 use crate::principal::Team;
 use crate::store::{HeldLimit, Hold, OpenCall};
+use crate::upstream::Operation;
 use crate::usage::Tokens;
+use crate::wire::converse;
 use crate::wire::dialect::Dialect;
 use crate::wire::json::Object;
 use crate::wire::survey::{Survey, survey};
@@ -43,6 +45,7 @@ pub(super) struct Admission {
 pub(super) struct Wish<'a> {
     pub(super) caller: &'a Caller,
     pub(super) dialect: Dialect,
+    pub(super) operation: Operation,
     pub(super) delivery: Delivery,
     pub(super) model: &'a ResolvedModel,
     pub(super) quote: &'a Quote,
@@ -65,7 +68,11 @@ struct Short {
 /// # Errors
 /// [`Kind::BudgetExhausted`] or [`Kind::RateLimited`] with what is short, [`Kind::Unavailable`] when the table cannot say.
 pub(super) async fn admit(models: &Models, wish: Wish<'_>) -> Result<Admission, Error> {
-    let survey = survey(&wish.body)?;
+    let survey = if wish.operation.converses() {
+        converse::survey(&wish.body, wish.model.is_claude())?
+    } else {
+        survey(&wish.body)?
+    };
     let bound = Bound::of(&survey, wish.limits);
     let limits = models.limits.of(&owner(&wish)).await?;
     let call = open_call(models, &wish, &bound, limits.iter().map(|(held, _)| *held).collect());
@@ -73,6 +80,7 @@ pub(super) async fn admit(models: &Models, wish: Wish<'_>) -> Result<Admission, 
         models,
         limits,
         call,
+        operation: wish.operation,
         rates: wish.quote.rates,
         remaining: None,
     };
@@ -129,6 +137,7 @@ struct Attempt<'a> {
     models: &'a Models,
     limits: Vec<(HeldLimit, Amount)>,
     call: OpenCall,
+    operation: Operation,
     rates: Rates,
     remaining: Option<Picodollars>,
 }
@@ -214,7 +223,7 @@ impl Attempt<'_> {
         if !fits && self.shorter_answer(survey, &least, &short).is_none() {
             return self.refuse(&short).await;
         }
-        let counted = self.models.bedrock.count_tokens(&self.call.base_model, &body).await;
+        let counted = self.count(&body).await;
         let mut bound = counted.map_or(bound, |prompt| bound.counted(prompt));
         let mut short = short;
         if counted.is_some() {
@@ -231,13 +240,18 @@ impl Attempt<'_> {
             bound = bound.answering_at_most(output);
             match self.hold_again(&bound).await? {
                 None => {
-                    let body = with_max_tokens(&body, output)?;
+                    let body = with_max_tokens(self.operation, &body, output)?;
                     return Ok(self.admitted(body, Some(output), counted));
                 }
                 Some(other) => short = other,
             }
         }
         self.refuse(&short).await
+    }
+
+    async fn count(&self, body: &Bytes) -> Option<Tokens> {
+        let bedrock = &self.models.bedrock;
+        bedrock.count_tokens(self.operation, &self.call.base_model, body).await
     }
 
     async fn hold_again(&mut self, bound: &Bound) -> Result<Option<Short>, Error> {
@@ -250,7 +264,7 @@ impl Attempt<'_> {
 
     /// The longest answer that fits into what is left, unless that is too short to be of use.
     fn shorter_answer(&self, survey: &Survey, bound: &Bound, short: &Short) -> Option<Tokens> {
-        if short.budget.unit != Unit::Picodollars || survey.max_tokens.is_none() {
+        if short.budget.unit != Unit::Picodollars || !survey.can_be_shortened {
             return None;
         }
         let floor = survey
@@ -276,7 +290,10 @@ fn expires_at(window: Window, at: Timestamp) -> Option<i64> {
 }
 
 /// The same body with a shorter answer, and every other byte as it was.
-fn with_max_tokens(body: &Bytes, output: Tokens) -> Result<Bytes, Error> {
+fn with_max_tokens(operation: Operation, body: &Bytes, output: Tokens) -> Result<Bytes, Error> {
+    if operation.converses() {
+        return converse::with_max_tokens(body, output.as_u64());
+    }
     let mut object = Object::parse(body)?;
     let name = if object.text("max_tokens").is_some() {
         "max_tokens"

@@ -98,7 +98,8 @@ impl Form {
                 let kind = exception_kind(kind).unwrap_or(Kind::Internal);
                 Some(self.error(kind, message))
             }
-            Content::Other => None,
+            // Only `Converse` streams have these, which leave as they are.
+            Content::Event { .. } | Content::Other => None,
         }
     }
 

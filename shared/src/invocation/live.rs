@@ -190,7 +190,7 @@ impl Inner {
         if self.status.is_some_and(|status| status.is_success()) {
             // Of an answer that broke off the head has come, and Bedrock's counts with it.
             let read = body.as_ref().map_or(&[][..], |body| body);
-            self.meter.whole(&self.headers, read);
+            self.meter.whole(self.admitted.operation, &self.headers, read);
         }
         body
     }
@@ -267,8 +267,9 @@ impl Inner {
                 let counted = match admission.counted {
                     Some(counted) => Some(counted),
                     None => {
-                        let model = &admission.call.base_model;
-                        self.models.bedrock.count_tokens(model, &admission.body).await
+                        let (operation, model) = (self.admitted.operation, &admission.call.base_model);
+                        let bedrock = &self.models.bedrock;
+                        bedrock.count_tokens(operation, model, &admission.body).await
                     }
                 };
                 usage.input_tokens = counted.unwrap_or(admission.call.worst_usage.prompt_tokens());

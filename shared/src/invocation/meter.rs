@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::upstream::Operation;
 use crate::usage::{Reading, StopReason, Tokens, UsageMeter, UsageReport};
 use crate::wire::frames::Content;
 
@@ -40,8 +41,14 @@ impl AnswerMeter {
         self.end
     }
 
-    /// Reads an answer in one piece: the message's own usage, or the counts in Bedrock's headers.
-    pub(super) fn whole(&mut self, headers: &HeaderMap, body: &[u8]) {
+    /// Reads an answer in one piece of an operation: the message's own usage, or the counts in Bedrock's headers.
+    pub(super) fn whole(&mut self, operation: Operation, headers: &HeaderMap, body: &[u8]) {
+        if operation.converses() {
+            self.usage_of_converse(body);
+            self.stop_of_converse(body);
+            self.end = Some(End::Complete);
+            return;
+        }
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Message<'a> {
@@ -62,8 +69,55 @@ impl AnswerMeter {
     pub(super) fn frame(&mut self, content: &Content) {
         match content {
             Content::Chunk(json) => self.event(json),
+            Content::Event { kind, json } => self.converse_event(kind, json),
             Content::Exception { .. } => self.end = Some(End::Failed),
             Content::Other => {}
+        }
+    }
+
+    /// An event of `ConverseStream` (Bedrock Runtime API, `ConverseStreamOutput`): `metadata` is the last, and has the counts.
+    fn converse_event(&mut self, kind: &str, json: &[u8]) {
+        match kind {
+            "contentBlockDelta" => {
+                #[derive(Deserialize)]
+                struct Delta<'a> {
+                    #[serde(borrow)]
+                    delta: &'a RawValue,
+                }
+                let delta = serde_json::from_slice::<Delta<'_>>(json);
+                self.usage
+                    .content_delta(delta.map_or(0, |it| converse_delta_bytes(it.delta)));
+            }
+            "messageStop" => self.stop_of_converse(json),
+            "metadata" => {
+                self.usage_of_converse(json);
+                self.end = Some(End::Complete);
+            }
+            _ => {}
+        }
+    }
+
+    fn usage_of_converse(&mut self, json: &[u8]) {
+        #[derive(Deserialize, Default)]
+        #[serde(default)]
+        struct Answer {
+            usage: Value,
+        }
+        let answer: Answer = serde_json::from_slice(json).unwrap_or_default();
+        if !answer.usage.is_null() {
+            self.usage.message(UsageReport::from_converse(&answer.usage));
+        }
+    }
+
+    fn stop_of_converse(&mut self, json: &[u8]) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Answer<'a> {
+            #[serde(borrow)]
+            stop_reason: Cow<'a, str>,
+        }
+        if let Ok(answer) = serde_json::from_slice::<Answer<'_>>(json) {
+            self.stop_reason = Some(StopReason::from_label(&answer.stop_reason));
         }
     }
 
@@ -135,6 +189,35 @@ fn delta_bytes(delta: &RawValue) -> usize {
     match serde_json::from_str::<Known<'_>>(delta.get()) {
         Ok(Known::Said { text }) => text.len(),
         Ok(Known::Signed { .. }) => 0,
+        Err(_) => delta.get().len(),
+    }
+}
+
+/// The same of a delta of `ConverseStream`.
+fn converse_delta_bytes(delta: &RawValue) -> usize {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    enum Known<'a> {
+        #[serde(borrow)]
+        Text(Cow<'a, str>),
+        ToolUse {
+            #[serde(borrow)]
+            input: Cow<'a, str>,
+        },
+        ReasoningContent(Reasoning<'a>),
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    enum Reasoning<'a> {
+        #[serde(borrow)]
+        Text(Cow<'a, str>),
+        Signature(serde::de::IgnoredAny),
+    }
+    match serde_json::from_str::<Known<'_>>(delta.get()) {
+        Ok(Known::Text(said) | Known::ToolUse { input: said } | Known::ReasoningContent(Reasoning::Text(said))) => {
+            said.len()
+        }
+        Ok(Known::ReasoningContent(Reasoning::Signature(_))) => 0,
         Err(_) => delta.get().len(),
     }
 }
@@ -245,6 +328,64 @@ mod tests {
         assert_eq!(meter.end(), Some(End::Failed));
     }
 
+    fn event(kind: &str, json: &'static str) -> Content {
+        Content::Event {
+            kind: kind.to_owned(),
+            json: Bytes::from_static(json.as_bytes()),
+        }
+    }
+
+    const CONVERSE_USAGE: &str = r#"{"usage":{"inputTokens":10,"outputTokens":7,"totalTokens":29,"cacheReadInputTokens":3,"cacheWriteInputTokens":9,
+        "cacheDetails":[{"ttl":"5m","inputTokens":4},{"ttl":"1h","inputTokens":5}]},"stopReason":"end_turn"}"#;
+
+    #[test]
+    fn a_converse_answer_is_exact_to_the_token_whole_and_in_events() {
+        let mut whole = AnswerMeter::default();
+        whole.whole(Operation::Converse, &HeaderMap::new(), CONVERSE_USAGE.as_bytes());
+        let mut streamed = AnswerMeter::default();
+        for frame in [
+            event("messageStart", r#"{"role":"assistant","p":"ab"}"#),
+            event(
+                "contentBlockDelta",
+                r#"{"contentBlockIndex":0,"delta":{"text":"a text that is longer than its count"}}"#,
+            ),
+            event("messageStop", r#"{"stopReason":"end_turn"}"#),
+        ] {
+            streamed.frame(&frame);
+            assert_eq!(streamed.end(), None);
+        }
+        assert!(!streamed.reading().exact);
+        streamed.frame(&event("metadata", CONVERSE_USAGE));
+        for meter in [whole, streamed] {
+            assert!(meter.reading().exact);
+            assert_eq!(
+                serde_json::to_value(meter.reading().usage).unwrap(),
+                serde_json::json!({"input_tokens":10,"output_tokens":7,"cache_read_input_tokens":3,
+                    "cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":5}})
+            );
+            assert_eq!(
+                (meter.stop_reason(), meter.end()),
+                (Some(StopReason::EndTurn), Some(End::Complete))
+            );
+        }
+    }
+
+    #[test]
+    fn a_converse_stream_that_breaks_off_is_estimated_by_its_bytes() {
+        for (delta, tokens) in [
+            (r#"{"delta":{"text":"12345678"}}"#, 2),
+            (r#"{"delta":{"toolUse":{"input":"{\"a\":1}"}}}"#, 2),
+            (r#"{"delta":{"reasoningContent":{"text":"1234"}}}"#, 1),
+            (r#"{"delta":{"reasoningContent":{"signature":"c2lnbmVk"}}}"#, 0),
+            (r#"{"delta":{"new":{"x":[1,2,3]}}}"#, 6),
+        ] {
+            let mut meter = AnswerMeter::default();
+            meter.frame(&event("contentBlockDelta", delta));
+            assert_eq!(meter.reading().usage.output_tokens, Tokens::new(tokens), "{delta}");
+            assert_eq!((meter.end(), meter.reading().exact), (None, false));
+        }
+    }
+
     #[test]
     fn an_answer_without_usage_is_counted_by_bedrocks_headers() {
         let headers = HeaderMap::from_iter([
@@ -258,7 +399,7 @@ mod tests {
             ),
         ]);
         let mut meter = AnswerMeter::default();
-        meter.whole(&headers, br#"{"completion":"hi"}"#);
+        meter.whole(Operation::Invoke, &headers, br#"{"completion":"hi"}"#);
         let usage = meter.reading().usage;
         assert_eq!(
             (usage.input_tokens, usage.output_tokens),

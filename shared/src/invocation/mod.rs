@@ -12,6 +12,7 @@ mod cost;
 mod deliver;
 mod known_models;
 mod live;
+mod metadata;
 mod meter;
 pub mod routes;
 mod settlement;
@@ -32,7 +33,7 @@ use crate::context;
 use crate::error::{Error, Kind};
 use crate::http::Caller;
 use crate::limits::Limits;
-use crate::model::ModelError;
+use crate::model::{ModelError, ResolvedModel};
 use crate::objects::Objects;
 use crate::price::{PriceError, ServiceTier};
 use crate::pricing::Prices;
@@ -40,12 +41,13 @@ use crate::random;
 use crate::store::Store;
 use crate::upstream::{Bedrock, NoAnswer, Operation};
 use crate::usage::Outcome;
-use crate::wire::bedrock::{REQUEST_ID_METADATA, REQUEST_METADATA, upstream_error};
+use crate::wire::bedrock::upstream_error;
 use crate::wire::dialect::Dialect;
 
 use admission::{Admission, Wish, admit};
 use known_models::KnownModels;
 use live::Live;
+use metadata::Metadata;
 
 /// Lambda's longest timeout, which the model functions have.
 const DEFAULT_CALL_SECONDS: u32 = 900;
@@ -142,6 +144,8 @@ struct Call {
     caller: Caller,
     /// In whose words errors are told.
     dialect: Dialect,
+    /// What is asked of Bedrock; the body is one of this operation.
+    operation: Operation,
     /// How the answer leaves.
     delivery: Delivery,
     /// The model as the caller named it, decoded.
@@ -159,6 +163,7 @@ struct Call {
 struct Admitted {
     caller: Caller,
     dialect: Dialect,
+    operation: Operation,
     delivery: Delivery,
     admission: Admission,
 }
@@ -172,25 +177,29 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     let Call {
         mut caller,
         dialect,
+        operation,
         delivery,
         model,
         tier,
-        headers,
+        mut headers,
         body,
     } = call;
-    let book = models.prices.book().await?;
-    let model = models.models.catalog(&book).resolve(&model).map_err(refused_model)?;
-    caller.principal.require_model(&model.base)?;
-    let started_at = models.clock.now();
     if caller.request_id == context::UNKNOWN_REQUEST {
         // Holds and rows go by the request's id, so each needs one of its own.
         caller.request_id = random::identifier("request")?;
     }
+    let metadata = Metadata::of(operation, &headers, &body, &caller.request_id)?;
+    let book = models.prices.book().await?;
+    let model = models.models.catalog(&book).resolve(&model).map_err(refused_model)?;
+    check_operation(operation, &model)?;
+    caller.principal.require_model(&model.base)?;
+    let started_at = models.clock.now();
     let quote = book.quote(&model.price_key, tier, started_at);
     let quote = quote.map_err(|error| crate::pricing::refused(error, tier))?;
     let wish = Wish {
         caller: &caller,
         dialect,
+        operation,
         delivery,
         model: &model,
         quote: &quote,
@@ -200,18 +209,13 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         started_at,
     };
     let admission = admit(models, wish).await?;
-    let headers = with_request_id(headers, &caller.request_id);
-    let body = admission.body.clone();
+    let body = metadata.written(operation, &mut headers, &admission.body)?;
     let admitted = Admitted {
         caller,
         dialect,
+        operation,
         delivery,
         admission,
-    };
-    let operation = if delivery == Delivery::Whole {
-        Operation::Invoke
-    } else {
-        Operation::InvokeStream
     };
     // It is there before the call goes out, so that a call which is given up on the way has its row too.
     let mut live = Live::new(models.clone(), admitted, Stopwatch::start());
@@ -233,13 +237,13 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     }
 }
 
-/// The request's id goes along as metadata, so that Bedrock's invocation log tells what a call cost whose function died.
-fn with_request_id(mut headers: HeaderMap, request_id: &str) -> HeaderMap {
-    let metadata = serde_json::json!({REQUEST_ID_METADATA: request_id}).to_string();
-    if let Ok(value) = http::HeaderValue::from_str(&metadata) {
-        headers.insert(REQUEST_METADATA, value);
+/// Models other than Claude have no form of their own that could be metered here.
+fn check_operation(operation: Operation, model: &ResolvedModel) -> Result<(), Error> {
+    if operation.converses() || model.is_claude() {
+        return Ok(());
     }
-    headers
+    let message = "model: on this path there are Claude models alone; others are called by `converse`";
+    Err(Error::new(Kind::NotFound, message))
 }
 
 async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt as _;
 use lambda_http::RequestExt as _;
 use percent_encoding::percent_decode_str;
@@ -17,37 +17,55 @@ use crate::error::{Error, Kind};
 use crate::http::{Caller, Outcome, require_content_type, require_identity_encoding};
 use crate::price::ServiceTier;
 use crate::scope::Scope;
+use crate::upstream::Operation;
 use crate::wire::anthropic::{beta_flags, check_invoke_body, messages_request};
-use crate::wire::bedrock::{FORWARDED, PERFORMANCE_LATENCY, SERVICE_TIER};
+use crate::wire::bedrock::{FORWARDED, FORWARDED_OF_CONVERSE, PERFORMANCE_LATENCY, SERVICE_TIER};
+use crate::wire::converse;
 use crate::wire::dialect::Dialect;
 
 /// Bedrock takes no longer body (InvokeModel, `body`).
 pub(super) const LONGEST_BODY_BYTES: usize = 25_000_000;
 
+/// What stands behind a model's id, and what it asks for.
+const OPERATIONS: [(&str, Operation); 4] = [
+    ("invoke", Operation::Invoke),
+    ("invoke-with-response-stream", Operation::InvokeStream),
+    ("converse", Operation::Converse),
+    ("converse-stream", Operation::ConverseStream),
+];
+
 /// A route of Bedrock Runtime: the body goes as it is, and so does the answer.
 ///
 /// # Errors
 /// What the caller did wrong, or what Bedrock or the table could not do.
-pub async fn bedrock(
-    models: &Arc<Models>,
-    caller: Caller,
-    request: Request,
-    suffix: &'static str,
-    delivery: Delivery,
-) -> Outcome {
+pub async fn bedrock(models: &Arc<Models>, caller: Caller, request: Request) -> Outcome {
     caller.require(Scope::ModelsInvoke, &models.clock)?;
     let (parts, body) = read(request).await?;
-    let model = model_of_path(parts.raw_http_path(), suffix)?;
+    let (model, operation) = wanted(parts.raw_http_path())?;
     require_identity_encoding(&parts.headers)?;
-    let tier = service_tier(&parts.headers)?;
-    check_invoke_body(&body)?;
-    let body = Box::pin(attach(models, &caller, body)).await?;
-    let headers = forwarded(&parts.headers);
+    let (tier, headers, body) = if operation.converses() {
+        (
+            converse::check(&body)?,
+            forwarded(&parts.headers, &FORWARDED_OF_CONVERSE),
+            body,
+        )
+    } else {
+        let tier = service_tier(&parts.headers)?;
+        check_invoke_body(&body)?;
+        let body = Box::pin(attach(models, &caller, body)).await?;
+        (tier, forwarded(&parts.headers, &FORWARDED), body)
+    };
+    let delivery = if operation.streams() {
+        Delivery::Frames
+    } else {
+        Delivery::Whole
+    };
     Box::pin(run(
         models,
         Call {
             caller,
             dialect: Dialect::Bedrock,
+            operation,
             delivery,
             model,
             tier,
@@ -75,10 +93,10 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
         .iter()
         .filter_map(|value| value.to_str().ok());
     let request = messages_request(&body, &beta_flags(values))?;
-    let delivery = if request.stream {
-        Delivery::Events
+    let (operation, delivery) = if request.stream {
+        (Operation::InvokeStream, Delivery::Events)
     } else {
-        Delivery::Whole
+        (Operation::Invoke, Delivery::Whole)
     };
     let model = request.model;
     let body = Box::pin(attach(models, &caller, request.body)).await?;
@@ -87,6 +105,7 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
         Call {
             caller,
             dialect: Dialect::Anthropic,
+            operation,
             delivery,
             model,
             tier: ServiceTier::Default,
@@ -117,17 +136,18 @@ pub(super) fn too_large() -> Error {
     )
 }
 
-/// The model id between `/bedrock/model/` and the suffix, percent-decoded once. An ARN may come with its slashes
-/// encoded or not. What is decoded is what is looked up, priced and sent.
-fn model_of_path(raw_path: &str, suffix: &str) -> Result<String, Error> {
-    let id = raw_path
-        .strip_prefix("/bedrock/model/")
-        .and_then(|rest| rest.strip_suffix(suffix))
-        .ok_or_else(|| Error::not_found("path"))?;
+/// The model id between `/bedrock/model/` and the operation, percent-decoded once, and the operation. An ARN may come with its
+/// slashes encoded or not, so the operation is what stands behind the last one. What is decoded is what is looked up, priced and sent.
+fn wanted(raw_path: &str) -> Result<(String, Operation), Error> {
+    let no_path = || Error::not_found("path");
+    let rest = raw_path.strip_prefix("/bedrock/model/").ok_or_else(no_path)?;
+    let (id, name) = rest.rsplit_once('/').ok_or_else(no_path)?;
+    let operation = OPERATIONS.iter().find(|(known, _)| *known == name);
+    let (_, operation) = operation.ok_or_else(no_path)?;
     let decoded = percent_decode_str(id)
         .decode_utf8()
         .map_err(|_| Error::invalid("model: not a model id"))?;
-    Ok(decoded.into_owned())
+    Ok((decoded.into_owned(), *operation))
 }
 
 /// The tier that the caller asks for. What changes the price otherwise has none here, and is refused.
@@ -148,8 +168,8 @@ fn service_tier(headers: &HeaderMap) -> Result<ServiceTier, Error> {
     }
 }
 
-fn forwarded(headers: &HeaderMap) -> HeaderMap {
-    FORWARDED
+fn forwarded(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    names
         .iter()
         .filter_map(|name| headers.get(name).map(|value| (name.clone(), value.clone())))
         .collect()
@@ -160,7 +180,19 @@ mod tests {
     use super::*;
 
     fn model(path: &str) -> Result<String, Kind> {
-        model_of_path(path, "/invoke").map_err(|error| error.kind)
+        wanted(path).map(|(id, _)| id).map_err(|error| error.kind)
+    }
+
+    #[test]
+    fn what_stands_behind_the_id_is_the_operation() {
+        for (name, operation) in OPERATIONS {
+            let path = format!("/bedrock/model/arn:aws:bedrock:us-east-1::foundation-model/a.b/{name}");
+            let (id, wanted) = wanted(&path).unwrap();
+            assert_eq!(
+                (id.as_str(), wanted),
+                ("arn:aws:bedrock:us-east-1::foundation-model/a.b", operation)
+            );
+        }
     }
 
     #[test]
@@ -173,7 +205,7 @@ mod tests {
         );
         assert_eq!(model("/bedrock/model/a%253A0/invoke").unwrap(), "a%3A0");
         assert_eq!(model("/bedrock/model/%ff/invoke"), Err(Kind::InvalidRequest));
-        assert_eq!(model("/bedrock/model/a/converse"), Err(Kind::NotFound));
+        assert_eq!(model("/bedrock/model/a/nothing"), Err(Kind::NotFound));
         assert_eq!(model("/bedrock/models/a/invoke"), Err(Kind::NotFound));
     }
 
@@ -189,7 +221,10 @@ mod tests {
             "x-amzn-bedrock-trace",
         ];
         let given = HeaderMap::from_iter(names.map(|name| (name.parse().unwrap(), "v".parse().unwrap())));
-        let mut sent: Vec<_> = forwarded(&given).keys().map(|name| name.as_str().to_owned()).collect();
+        let mut sent: Vec<_> = forwarded(&given, &FORWARDED)
+            .keys()
+            .map(|name| name.as_str().to_owned())
+            .collect();
         sent.sort();
         assert_eq!(sent, ["accept", "x-amzn-bedrock-trace"]);
     }

@@ -35,6 +35,8 @@ fn split_usage(short: u64, long: u64) -> Value {
 fn a_record_tells_the_tokens_and_the_lifetimes_that_its_body_names() {
     for body in [
         json!({"usage": split_usage(3, 5)}),
+        json!({"output": {}, "usage": {"cacheWriteInputTokens": 8, "cacheDetails": [{"ttl": "1h", "inputTokens": 5}, {"ttl": "5m", "inputTokens": 3}]}}),
+        json!([{"messageStop": {}}, {"metadata": {"usage": {"cacheDetails": [{"ttl": "5m", "inputTokens": 3}, {"ttl": "1h", "inputTokens": 5}]}}}]),
         json!([{"type": "message_start", "message": {"usage": split_usage(3, 5)}}, {"type": "message_delta", "usage": {"output_tokens": 4}}]),
     ] {
         let call = call(&record(8, &body));

@@ -1,12 +1,10 @@
-//! The catalog: every Claude that has a price, and the names it answers to.
+//! The catalog: every model that has a price, and the names that a Claude answers to.
 
 use std::collections::BTreeMap;
 
 use super::arn::{ArnResource, parse_arn};
-use super::{ModelError, ModelId, Profile, ResolvedModel};
+use super::{ANTHROPIC, ModelError, ModelId, Profile, ResolvedModel};
 use crate::price::PriceList;
-
-const VENDOR: &str = "anthropic.";
 
 /// Profiles for a model that is asked for by an Anthropic name, which says nothing about where it may run: the cheapest
 /// and widest first. What has neither is called by its bare id.
@@ -22,8 +20,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The catalog of all models of a price list that the gateway can serve: Claude, under a profile that it knows. The list
-    /// prices other vendors' models too.
+    /// The catalog of all models of a price list: Claude, and other vendors' models, which `Converse` alone serves.
     pub fn new(prices: &PriceList) -> Self {
         let served = |id: &&str| split_profile(id).is_some();
         let mut ids: Vec<String> = prices.models().filter(served).map(str::to_owned).collect();
@@ -34,7 +31,7 @@ impl Catalog {
         }
     }
 
-    /// The same catalog with more ids: of models that an administrator has priced. What is no Claude is left out.
+    /// The same catalog with more ids: of models that an administrator has priced.
     #[must_use]
     pub fn knowing<'a>(mut self, ids: impl Iterator<Item = &'a str>) -> Self {
         self.ids
@@ -125,14 +122,17 @@ impl Catalog {
     }
 }
 
-/// An id's profile, if its prefix names one, and the id without it; nothing for other vendors and prefixes.
+/// An id's profile, if its prefix names one, and the id without it; nothing for what has no vendor.
 fn split_profile(id: &str) -> Option<(Option<Profile>, &str)> {
-    if id.starts_with(VENDOR) {
-        return Some((None, id));
+    let (prefix, rest) = id.split_once('.')?;
+    match Profile::from_label(prefix) {
+        None => Some((None, id)),
+        // Behind a profile stands a vendor, and no other profile.
+        Some(profile) => {
+            let (vendor, _) = rest.split_once('.')?;
+            Profile::from_label(vendor).is_none().then_some((Some(profile), rest))
+        }
     }
-    let (prefix, base) = id.split_once('.')?;
-    let profile = Profile::from_label(prefix)?;
-    base.starts_with(VENDOR).then_some((Some(profile), base))
 }
 
 /// The names that Anthropic's own API, or Claude Code, has for a Bedrock model. They all follow from its id:
@@ -148,7 +148,7 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn of_base(base: &'a str) -> Option<Self> {
-        let full = base.strip_prefix(VENDOR)?;
+        let full = base.strip_prefix(ANTHROPIC)?;
         let dated = without_version(full);
         let (plain, date) = match dated.rsplit_once('-') {
             Some((plain, date)) if is_digits(date) && date.len() == 8 => (plain, Some(date)),

@@ -42,6 +42,23 @@ fn every_id_of_the_catalog_means_itself_and_has_a_price() {
 }
 
 #[test]
+fn other_vendors_models_have_their_ids_and_no_other_names() {
+    for (id, profile, base) in [
+        ("amazon.nova-pro-v1:0", None, "amazon.nova-pro-v1:0"),
+        ("us.amazon.nova-pro-v1:0", Some(Profile::Us), "amazon.nova-pro-v1:0"),
+        ("in.moonshotai.kimi-k3", Some(Profile::In), "moonshotai.kimi-k3"),
+        ("openai.gpt-oss-120b-1:0", None, "openai.gpt-oss-120b-1:0"),
+    ] {
+        let model = resolve(id).unwrap();
+        assert_eq!((model.profile, model.base.as_str()), (profile, base));
+        assert!(!model.is_claude());
+    }
+    let arn = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0";
+    assert_eq!(resolve(arn).unwrap().price_key, "amazon.nova-pro-v1:0");
+    assert!(resolve(SONNET).unwrap().is_claude());
+}
+
+#[test]
 fn a_profile_is_part_of_the_id() {
     assert_eq!(
         resolve(&format!("us-gov.{SONNET}")).unwrap().profile,
@@ -121,7 +138,11 @@ fn a_name_without_a_date_means_the_newest() {
 fn every_catalog_model_answers_to_its_anthropic_names() {
     let catalog = catalog();
     for id in catalog.ids() {
-        let base = catalog.resolve(id).unwrap().base;
+        let model = catalog.resolve(id).unwrap();
+        if !model.is_claude() {
+            continue;
+        }
+        let base = model.base;
         let name = base.strip_prefix("anthropic.").unwrap();
         assert_eq!(
             catalog.resolve(name).map(|model| model.base),
@@ -216,7 +237,7 @@ fn an_arn_of_what_is_not_served_is_unknown() {
         format!("arn:aws:bedrock:us-east-1::foundation-model/us.{SONNET}"),
         format!("arn:aws:bedrock:us-east-1:123456789012:inference-profile/{SONNET}"),
         "arn:aws:bedrock:us-east-1::foundation-model/claude-sonnet-4-5".to_owned(),
-        "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0".to_owned(),
+        "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-never-v1:0".to_owned(),
     ] {
         assert_eq!(resolve(&arn), Err(ModelError::Unknown), "{arn}");
     }
@@ -267,8 +288,10 @@ fn nothing_is_guessed_from_part_of_a_name() {
         "claude-latest",
         "claude-2.1",
         "sonnet",
-        "amazon.nova-pro-v1:0",
-        "us.amazon.nova-pro-v1:0",
+        "amazon.nova-pro",
+        "us.amazon.nova-pro",
+        "us.global.amazon.nova-pro-v1:0",
+        "nova-pro-v1:0",
         "anthropic.",
         ".",
         "meta.llama3",

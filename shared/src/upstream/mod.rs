@@ -5,13 +5,15 @@ mod capture;
 use std::time::Duration;
 
 use aws_sdk_bedrockruntime::error::SdkError;
-use aws_sdk_bedrockruntime::primitives::Blob;
-use aws_sdk_bedrockruntime::types::{CountTokensInput, InvokeModelTokensRequest};
+use aws_sdk_bedrockruntime::types::{ConverseTokensRequest, CountTokensInput};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
 
 use crate::usage::Tokens;
+use crate::wire::bedrock::upstream_error;
+use crate::wire::count;
 
 use capture::Capture;
 
@@ -25,6 +27,35 @@ pub enum Operation {
     Invoke,
     /// `InvokeModelWithResponseStream`: event-stream frames.
     InvokeStream,
+    /// `Converse`: one answer, in a form that is the same for all models.
+    Converse,
+    /// `ConverseStream`: event-stream frames of that form.
+    ConverseStream,
+}
+
+impl Operation {
+    /// Every operation, for tables and tests.
+    pub const ALL: [Self; 4] = [Self::Invoke, Self::InvokeStream, Self::Converse, Self::ConverseStream];
+
+    /// Whether the answer comes in frames.
+    pub const fn streams(self) -> bool {
+        matches!(self, Self::InvokeStream | Self::ConverseStream)
+    }
+
+    /// Whether body and answer have the form that is the same for all models, and not the model's own.
+    pub const fn converses(self) -> bool {
+        matches!(self, Self::Converse | Self::ConverseStream)
+    }
+
+    /// AWS's name of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invoke => "InvokeModel",
+            Self::InvokeStream => "InvokeModelWithResponseStream",
+            Self::Converse => "Converse",
+            Self::ConverseStream => "ConverseStream",
+        }
+    }
 }
 
 /// The client of Bedrock Runtime.
@@ -75,33 +106,38 @@ impl Bedrock {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, NoAnswer> {
+        self.send(Wanted::Call(operation), model, headers, body).await
+    }
+
+    async fn send(&self, wanted: Wanted, model: &str, headers: HeaderMap, body: Bytes) -> Result<Answer, NoAnswer> {
         let capture = Capture::default();
         let prepare = move |request: &mut aws_smithy_runtime_api::http::Request| {
             prepare(request, &headers, &body);
         };
         // The typed output is of no use here: the capture has taken the answer before it was read.
-        let failure = match operation {
-            Operation::Invoke => {
-                let call = self.client.invoke_model().model_id(model).customize();
-                call.interceptor(capture.clone())
-                    .mutate_request(prepare)
-                    .send()
-                    .await
-                    .err()
-                    .map(no_answer)
-            }
-            Operation::InvokeStream => {
-                let call = self
-                    .client
-                    .invoke_model_with_response_stream()
+        macro_rules! failure {
+            ($call:expr) => {
+                $call
                     .model_id(model)
-                    .customize();
-                call.interceptor(capture.clone())
+                    .customize()
+                    .interceptor(capture.clone())
                     .mutate_request(prepare)
                     .send()
                     .await
                     .err()
                     .map(no_answer)
+            };
+        }
+        let client = &self.client;
+        let failure = match wanted {
+            Wanted::Call(Operation::Invoke) => failure!(client.invoke_model()),
+            Wanted::Call(Operation::InvokeStream) => failure!(client.invoke_model_with_response_stream()),
+            Wanted::Call(Operation::Converse) => failure!(client.converse()),
+            Wanted::Call(Operation::ConverseStream) => failure!(client.converse_stream()),
+            // The SDK asks for an input before it asks for the body that is sent in its place.
+            Wanted::Count => {
+                let input = CountTokensInput::Converse(ConverseTokensRequest::builder().build());
+                failure!(client.count_tokens().input(input))
             }
         };
         match (capture.take(), failure) {
@@ -113,28 +149,54 @@ impl Bedrock {
 }
 
 impl Bedrock {
-    /// What the prompt of a body of `InvokeModel` counts (`CountTokens`, which costs nothing), or nothing where Bedrock does not say:
-    /// some models have no count, and nobody waits long for one. `model` is a bare id, without profile.
-    pub async fn count_tokens(&self, model: &str, body: &Bytes) -> Option<Tokens> {
-        let request = InvokeModelTokensRequest::builder()
-            .body(Blob::new(body.to_vec()))
-            .build()
-            .ok()?;
-        let count = self
-            .client
-            .count_tokens()
-            .model_id(model)
-            .input(CountTokensInput::InvokeModel(request))
-            .send();
-        match tokio::time::timeout(COUNT_TIMEOUT, count).await {
-            Ok(Ok(answer)) => u64::try_from(answer.input_tokens).ok().map(Tokens::new),
-            Ok(Err(error)) => {
-                tracing::info!(model, error = %error.into_service_error(), "Bedrock counts no tokens");
+    /// Sends one request for a count of tokens (`CountTokens`, which costs nothing), as [`Self::call`] sends a call. `model` is a bare
+    /// id, without profile; the body is the operation's own.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when none came.
+    pub async fn count(&self, model: &str, headers: HeaderMap, body: Bytes) -> Result<Answer, NoAnswer> {
+        self.send(Wanted::Count, model, headers, body).await
+    }
+
+    /// What the prompt of a body of `operation` counts, or nothing where Bedrock does not say: some models have no count, and nobody
+    /// waits long for one. `model` is a bare id, without profile.
+    pub async fn count_tokens(&self, operation: Operation, model: &str, body: &Bytes) -> Option<Tokens> {
+        let request = if operation.converses() {
+            count::of_converse(body)?
+        } else {
+            count::of_invoke(body)
+        };
+        match tokio::time::timeout(COUNT_TIMEOUT, self.counted(model, request)).await {
+            Ok(Ok(tokens)) => Some(tokens),
+            Ok(Err(reason)) => {
+                tracing::info!(model, error = reason, "Bedrock counts no tokens");
                 None
             }
             Err(_) => None,
         }
     }
+
+    async fn counted(&self, model: &str, request: Bytes) -> Result<Tokens, String> {
+        let answer = self.count(model, HeaderMap::new(), request).await;
+        let answer = answer.map_err(|failure| failure.to_string())?;
+        let body = answer
+            .body
+            .collect()
+            .await
+            .map_err(|error| error.to_string())?
+            .to_bytes();
+        if !answer.status.is_success() {
+            return Err(upstream_error(answer.status, &answer.headers, &body).message);
+        }
+        count::tokens(&body).ok_or_else(|| "its answer is no count".to_owned())
+    }
+}
+
+/// Which request it is.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    Call(Operation),
+    Count,
 }
 
 /// Runs before signing, so that body and headers are covered by the signature.

@@ -74,6 +74,44 @@ impl UsageReport {
         }
     }
 
+    /// Reads the `usage` of `Converse`'s answers and of the `metadata` event of its streams (Bedrock Runtime API, `TokenUsage`): tokens
+    /// written to the cache stand in `cacheDetails` by lifetime. One of a lifetime that is not known here counts as the longest.
+    pub fn from_converse(usage: &Value) -> Self {
+        let Some(usage) = usage.as_object() else {
+            return Self {
+                malformed: !usage.is_null(),
+                ..Self::default()
+            };
+        };
+        let mut read = Reader::default();
+        let mut report = Self {
+            input_tokens: read.count(usage, "inputTokens"),
+            output_tokens: read.count(usage, "outputTokens"),
+            cache_read_input_tokens: read.count(usage, "cacheReadInputTokens"),
+            cache_write_tokens: read.count(usage, "cacheWriteInputTokens"),
+            ..Self::default()
+        };
+        let details = match usage.get("cacheDetails") {
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(details)) => details,
+            Some(_) => {
+                read.malformed = true;
+                &[]
+            }
+        };
+        for detail in details {
+            let written = detail.as_object().and_then(|detail| read.count(detail, "inputTokens"));
+            let (place, known) = match detail["ttl"].as_str() {
+                Some("5m") => (&mut report.cache_write_5m_tokens, true),
+                ttl => (&mut report.cache_write_1h_tokens, ttl == Some("1h")),
+            };
+            read.malformed |= written.is_none() || !known;
+            *place = Some(place.unwrap_or_default().saturating_add(written.unwrap_or_default()));
+        }
+        report.malformed = read.malformed;
+        report
+    }
+
     const MALFORMED: Self = Self {
         input_tokens: None,
         output_tokens: None,

@@ -8,7 +8,7 @@ use crate::error::Kind;
 
 /// What a caller of the Bedrock routes may say to Bedrock by header. Everything else stays behind, credentials and
 /// cookies first of all.
-pub const FORWARDED: [HeaderName; 7] = [
+pub const FORWARDED: [HeaderName; 9] = [
     http::header::CONTENT_TYPE,
     http::header::ACCEPT,
     HeaderName::from_static("x-amzn-bedrock-accept"),
@@ -16,7 +16,12 @@ pub const FORWARDED: [HeaderName; 7] = [
     HeaderName::from_static("x-amzn-bedrock-guardrailidentifier"),
     HeaderName::from_static("x-amzn-bedrock-guardrailversion"),
     SERVICE_TIER,
+    PERFORMANCE_LATENCY,
+    REQUEST_METADATA,
 ];
+
+/// The same of `Converse`, which says all else in its body.
+pub const FORWARDED_OF_CONVERSE: [HeaderName; 2] = [http::header::CONTENT_TYPE, http::header::ACCEPT];
 
 /// Metadata of a call, which Bedrock writes into its invocation log: a JSON object of strings.
 pub const REQUEST_METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock-request-metadata");

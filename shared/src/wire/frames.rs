@@ -42,6 +42,13 @@ pub struct Frame {
 pub enum Content {
     /// A `chunk` event: the model's own JSON, out of its base64.
     Chunk(Bytes),
+    /// An event of another type, as `ConverseStream` has them: `messageStart`, `contentBlockDelta`, `metadata` and so on.
+    Event {
+        /// Its type.
+        kind: String,
+        /// Its payload, unread: JSON, if it is one of `ConverseStream`'s.
+        json: Bytes,
+    },
     /// An exception: its type and its message.
     Exception {
         /// For example `throttlingException`.
@@ -103,7 +110,14 @@ fn content(message: &Message) -> Result<Content, BrokenFrame> {
             .map(|text| text.as_str().to_owned())
     };
     match header(":message-type").as_deref() {
-        Some("event") if header(":event-type").as_deref() == Some("chunk") => chunk(message.payload()),
+        Some("event") => match header(":event-type") {
+            Some(kind) if kind == "chunk" => chunk(message.payload()),
+            Some(kind) => Ok(Content::Event {
+                kind,
+                json: message.payload().clone(),
+            }),
+            None => Ok(Content::Other),
+        },
         Some("exception") => Ok(Content::Exception {
             kind: header(":exception-type").unwrap_or_else(|| "internalServerException".into()),
             message: exception_message(message.payload()),

@@ -132,6 +132,93 @@ impl<'a> Object<'a> {
     }
 }
 
+/// The members of an object that was checked already, in order, those that stand twice included.
+///
+/// # Errors
+/// When it is no object.
+pub(super) fn members(object: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+    let Members(members) = serde_json::from_str(object)?;
+    let given = members.into_iter().filter_map(|(name, member)| match member {
+        Member::Given(raw) => Some((name, raw)),
+        Member::Made(_) => None,
+    });
+    Ok(given.collect())
+}
+
+/// Whether a member of that name stands anywhere in a value that was checked already.
+pub(super) fn names(value: &str, name: &str) -> bool {
+    use serde::de::DeserializeSeed as _;
+    let mut found = false;
+    let mut reader = serde_json::Deserializer::from_str(value);
+    let read = Named {
+        name,
+        found: &mut found,
+    }
+    .deserialize(&mut reader);
+    found || read.is_err()
+}
+
+/// Looks for a name.
+struct Named<'n> {
+    name: &'n str,
+    found: &'n mut bool,
+}
+
+impl<'de> serde::de::DeserializeSeed<'de> for Named<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Named<'_> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self { name, found } = self;
+        while seq.next_element_seed(Named { name, found })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { name, found } = self;
+        while let Some(key) = map.next_key::<String>()? {
+            *found |= key == name;
+            map.next_value_seed(Named { name, found })?;
+        }
+        Ok(())
+    }
+}
+
 struct Members<'a>(Vec<(String, Member<'a>)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -3,6 +3,8 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod converse;
+pub mod count;
 pub mod dialect;
 pub mod file_sources;
 pub mod frames;

@@ -38,6 +38,8 @@ pub struct Survey {
     pub unbounded: bool,
     /// The longest answer that is asked for.
     pub max_tokens: Option<u64>,
+    /// Whether a shorter answer can be asked for in its place.
+    pub can_be_shortened: bool,
     /// Of that, what is set aside for thinking.
     pub thinking_tokens: u64,
     /// Whether and how the prompt is to be cached.
@@ -73,6 +75,7 @@ pub fn survey(body: &[u8]) -> Result<Survey, Error> {
     };
     let number = |name: &str| object.read::<u64>(name).and_then(Result::ok);
     survey.max_tokens = number("max_tokens").or_else(|| number("max_tokens_to_sample"));
+    survey.can_be_shortened = survey.max_tokens.is_some();
     if let Some(Ok(thinking)) = object.read::<Thinking>("thinking") {
         survey.thinking_tokens = thinking.budget_tokens.unwrap_or_default();
     }
@@ -210,7 +213,7 @@ fn caching(body: &[u8]) -> Caching {
 }
 
 /// Whether a part of a body may hold a word, escaped or not.
-fn may_say(text: &str, word: &str) -> bool {
+pub(super) fn may_say(text: &str, word: &str) -> bool {
     text.contains(word) || has_escaped_name(text)
 }
 
@@ -223,11 +226,11 @@ pub(super) fn has_escaped_name(text: &str) -> bool {
     })
 }
 
-fn length(bytes: &[u8]) -> u64 {
+pub(super) fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-fn length_of<T>(list: &[T]) -> u64 {
+pub(super) fn length_of<T>(list: &[T]) -> u64 {
     u64::try_from(list.len()).unwrap_or(u64::MAX)
 }
 

@@ -214,6 +214,6 @@ impl Frames {
 pub fn model_event(content: &Content) -> Option<Value> {
     match content {
         Content::Chunk(json) => Some(serde_json::from_slice(json).unwrap()),
-        Content::Exception { .. } | Content::Other => None,
+        Content::Event { .. } | Content::Exception { .. } | Content::Other => None,
     }
 }

@@ -58,7 +58,7 @@ async fn every_route_answers_every_credential_as_it_should(stack: &Stack) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     // Of all this only the right credentials came through to Bedrock: one call a route.
     let requests = stack.mock().requests(&matrix.mark).await;
-    assert_eq!(requests.len(), 3, "{requests:#?}");
+    assert_eq!(requests.len(), 5, "{requests:#?}");
 }
 
 ///
@@ -292,7 +292,16 @@ fn model_cases(mark: &str) -> Vec<Case> {
         dialect,
         ..case("POST", route, MODEL, Some("models:invoke"), 200)
     };
-    routes.into_iter().map(of).collect()
+    let mut cases: Vec<_> = routes.into_iter().map(of).collect();
+    let body = json!({ "messages": [{ "role": "user", "content": [{ "text": mark }] }] }).to_string();
+    for route in ["/bedrock/model/{id}/converse", "/bedrock/model/{id}/converse-stream"] {
+        cases.push(Case {
+            body: body.clone(),
+            dialect: Dialect::Bedrock,
+            ..case("POST", route, MODEL, Some("models:invoke"), 200)
+        });
+    }
+    cases
 }
 
 const FORM: &str = "multipart/form-data; boundary=b";
@@ -486,7 +495,16 @@ fn scim_cases() -> Vec<Case> {
         dialect: Dialect::Scim,
         ..case(method, route, "u_none", directory, status)
     };
-    routes.into_iter().map(of).collect()
+    let mut cases: Vec<_> = routes.into_iter().map(of).collect();
+    let body = json!({ "messages": [{ "role": "user", "content": [{ "text": mark }] }] }).to_string();
+    for route in ["/bedrock/model/{id}/converse", "/bedrock/model/{id}/converse-stream"] {
+        cases.push(Case {
+            body: body.clone(),
+            dialect: Dialect::Bedrock,
+            ..case("POST", route, MODEL, Some("models:invoke"), 200)
+        });
+    }
+    cases
 }
 
 /// Of a model that nothing else asks for; all of it is taken away in the end.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::aws::{ACCOUNT_ID, REGION};
-use crate::bedrock::answer::usage_json;
+use crate::bedrock::answer::{converse_usage_json, usage_json};
 use crate::bedrock::ledger::Usage;
 use crate::bedrock::request::Operation;
 
@@ -68,6 +68,15 @@ fn body(operation: Operation, outcome: &str, usage: &Usage) -> Value {
     let counts =
         |output_tokens| -> Value { serde_json::from_str(&usage_json(usage, output_tokens)).unwrap_or_default() };
     let message = |usage: Value| json!({ "type": "message", "role": "assistant", "usage": usage });
+    if operation.converses() {
+        // Both forms are logged in one piece; of a stream that broke there is nothing that tells of tokens.
+        if matches!(outcome, "complete" | "client_left" | "cut") {
+            let usage: Value =
+                serde_json::from_str(&converse_usage_json(usage, usage.output_tokens)).unwrap_or_default();
+            return json!({ "output": { "message": { "role": "assistant" } }, "usage": usage });
+        }
+        return Value::Null;
+    }
     if operation == Operation::Invoke {
         return message(counts(usage.output_tokens));
     }

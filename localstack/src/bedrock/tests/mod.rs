@@ -3,6 +3,7 @@
 
 mod answers;
 mod control;
+mod converse;
 mod counts;
 mod faults;
 mod logs;

@@ -7,6 +7,7 @@ mod clients;
 mod health;
 mod keys;
 mod name;
+mod openapi;
 mod operator;
 mod prices;
 mod scim;
@@ -71,6 +72,7 @@ impl State {
 pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/health", get(health::check))
+        .route("/openapi.json", get(openapi::document))
         .route("/api/usage/records", get(usage::records))
         .route("/api/usage/summary", get(usage::summary))
         .route("/api/keys", get(keys::list).post(keys::create))

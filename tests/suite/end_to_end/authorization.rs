@@ -460,6 +460,7 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         case("GET", "/api/admin/budgets/{scope}/{id}/state", "matrix", admin, 200),
         case("DELETE", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 204),
         case("GET", "/health", "", None, 200),
+        case("GET", "/openapi.json", "", None, 200),
     ]
 }
 

@@ -140,7 +140,8 @@ pub struct Error {
     pub missing_scope: Option<Scope>,
     /// Which lines of the body are wrong, for a body that has lines.
     pub lines: Vec<BadLine>,
-    /// What is wrong by a protocol's own name for it, where it has one (SCIM's `scimType`: RFC 7644, section 3.12).
+    /// What is wrong by a protocol's own name for it, where it has one (SCIM's `scimType`: RFC 7644, section 3.12; the `error_code` of
+    /// Anthropic's `details`).
     pub code: Option<&'static str>,
 }
 

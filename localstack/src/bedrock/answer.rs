@@ -159,7 +159,7 @@ impl Answer {
             let json = r#"{"type":"vendor_event","detail":{"n":1,"note":"nobody knows this type"}}"#;
             events.push(Event::new(EventKind::Content, json.to_owned(), said));
         }
-        events.push(Event::new(EventKind::MessageDelta, self.message_delta(), said));
+        events.push(Event::new(EventKind::MessageDelta, self.message_delta(usage), said));
         events.push(Event::new(EventKind::MessageStop, String::new(), said));
         events
     }
@@ -193,10 +193,14 @@ impl Answer {
         )
     }
 
-    fn message_delta(&self) -> String {
+    /// Cumulative, and without the lifetimes, which `message_start` alone tells.
+    fn message_delta(&self, usage: &Usage) -> String {
         format!(
-            r#"{{"type":"message_delta","delta":{{"stop_reason":{},"stop_sequence":null}},"usage":{{"output_tokens":{}}}}}"#,
+            r#"{{"type":"message_delta","delta":{{"stop_reason":{},"stop_sequence":null}},"usage":{{"input_tokens":{},"cache_creation_input_tokens":{},"cache_read_input_tokens":{},"output_tokens":{}}}}}"#,
             quoted(&self.stop_reason),
+            usage.input_tokens,
+            usage.cache_creation.total(),
+            usage.cache_read_input_tokens,
             self.output_tokens,
         )
     }

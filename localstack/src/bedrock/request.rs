@@ -8,7 +8,8 @@ use super::{State, lock};
 
 /// Bedrock's limit of a body.
 pub(super) const MAX_BODY_BYTES: usize = 25_000_000;
-const ANTHROPIC_VERSION: &str = "bedrock-2023-05-31";
+/// AWS names the first. The second is what `AnthropicBedrock` sends since version 1 (TypeScript) and 2 (Python) of its SDK.
+const ANTHROPIC_VERSIONS: [&str; 2] = ["bedrock-2023-05-31", "2026-10-21"];
 /// The message for what the schema does not know.
 const REFORMAT: &str = "please reformat your input and try again.";
 
@@ -133,7 +134,10 @@ pub(super) fn body(bytes: &[u8]) -> Result<Value, Refusal> {
 }
 
 fn values(body: &Value) -> Result<(), Refusal> {
-    if body["anthropic_version"] != ANTHROPIC_VERSION {
+    if ANTHROPIC_VERSIONS
+        .iter()
+        .all(|version| body["anthropic_version"] != *version)
+    {
         return Err(Refusal::validation("Invalid API version"));
     }
     if body["max_tokens"].as_u64().is_none_or(|tokens| tokens == 0) {
@@ -190,6 +194,7 @@ mod tests {
         let refused = |json: &str| format!("{:?}", body(json.as_bytes()).unwrap_err());
         let whole = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":1,"messages":[{}]}"#;
         assert!(body(whole.as_bytes()).is_ok());
+        assert!(body(whole.replace("bedrock-2023-05-31", "2026-10-21").as_bytes()).is_ok());
         for field in ["anthropic_version", "max_tokens", "messages"] {
             let json = whole.replace(field, "other");
             assert!(refused(&json).contains(&format!("{field}: Field required")), "{json}");

@@ -32,8 +32,10 @@ pub fn messages_request(body: &[u8], betas: &[&str]) -> Result<MessagesRequest, 
     let model = required::<String>(&object, "model", "a string")?;
     let stream = optional::<bool>(&object, "stream", "true or false")?.unwrap_or(false);
     check_messages(&object)?;
-    object.remove("model");
-    object.remove("stream");
+    check_thread(&object)?;
+    for field in ["model", "stream", "thread"] {
+        object.remove(field);
+    }
     if object.text("anthropic_version").is_none() {
         object.set("anthropic_version", format!("\"{BEDROCK_ANTHROPIC_VERSION}\""));
     }
@@ -89,6 +91,18 @@ fn add_betas(object: &mut Object<'_>, betas: &[&str]) -> Result<(), Error> {
         object.set("anthropic_beta", serde_json::Value::from(all).to_string());
     }
     Ok(())
+}
+
+/// A thread is a conversation that the server keeps, so that a request has its new messages alone. Bedrock keeps none. Refused by this
+/// name, Anthropic's SDKs send the whole conversation, and no thread.
+fn check_thread(object: &Object<'_>) -> Result<(), Error> {
+    match object.text("thread") {
+        None | Some("null") => Ok(()),
+        Some(_) => {
+            let message = "thread: no conversations are kept here; send all of its messages, and no thread";
+            Err(Error::invalid(message).named("thread_unsupported_request"))
+        }
+    }
 }
 
 fn required<T: for<'de> Deserialize<'de>>(object: &Object<'_>, name: &str, form: &str) -> Result<T, Error> {
@@ -211,6 +225,7 @@ fn is_base64(data: &str) -> bool {
 mod tests {
     use super::*;
     use crate::error::Kind;
+    use crate::wire::dialect::{Dialect, answer};
 
     fn request(body: &str) -> Result<MessagesRequest, Error> {
         messages_request(body.as_bytes(), &[])
@@ -253,6 +268,34 @@ mod tests {
         assert!(!with("", &["files-api-2025-04-14"]).contains("anthropic_beta"));
         assert!(with(in_body, &[]).contains(r#""anthropic_beta":["b1"]"#));
         assert!(with(in_body, &["files-api-2099-01-01", "b2"]).contains(r#""anthropic_beta":["b1","b2"]"#));
+    }
+
+    #[test]
+    fn a_thread_is_refused_by_the_name_at_which_sdks_do_without() {
+        let with = |thread: &str| {
+            let body = format!(
+                r#"{{"model":"m","max_tokens":5,"messages":[{{"role":"user","content":"hi"}}],"thread":{thread}}}"#
+            );
+            messages_request(body.as_bytes(), &[])
+        };
+        for thread in [
+            r#"{"type":"create"}"#,
+            r#"{"type":"continue","previous_message_id":"m"}"#,
+            "1",
+        ] {
+            let error = with(thread).unwrap_err();
+            assert_eq!(
+                (error.kind, error.code),
+                (Kind::InvalidRequest, Some("thread_unsupported_request"))
+            );
+            let answer = answer(&error, Dialect::Anthropic, "r-1").body;
+            assert!(
+                answer.contains(r#""details":{"error_code":"thread_unsupported_request"}"#),
+                "{answer}"
+            );
+        }
+        let body = with("null").unwrap().body;
+        assert!(!std::str::from_utf8(&body).unwrap().contains("thread"));
     }
 
     #[test]

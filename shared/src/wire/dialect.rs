@@ -223,7 +223,10 @@ pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer 
 fn body(error: &Error, dialect: Dialect, status: StatusCode, code: &str, request_id: &str) -> String {
     let message = &*error.message;
     match dialect {
-        Dialect::Anthropic => anthropic_body(code, message, request_id),
+        Dialect::Anthropic => match error.code {
+            Some(name) => detailed_body(code, message, name, request_id),
+            None => anthropic_body(code, message, request_id),
+        },
         Dialect::Bedrock => json!({"message": message}).to_string(),
         Dialect::OAuth => json!({"error": code, "error_description": message}).to_string(),
         Dialect::Problem => problem_body(error, status, code, request_id),
@@ -262,6 +265,12 @@ fn problem_body(error: &Error, status: StatusCode, code: &str, request_id: &str)
 /// `{"type":"error",…}`, as an answer's body and as the data of an `error` event.
 pub fn anthropic_body(code: &str, message: &str, request_id: &str) -> String {
     json!({"type": "error", "error": {"type": code, "message": message}, "request_id": request_id}).to_string()
+}
+
+/// The same with `details`, by whose `error_code` Anthropic's SDKs tell apart what they recover from by themselves.
+fn detailed_body(code: &str, message: &str, name: &str, request_id: &str) -> String {
+    let error = json!({"type": code, "message": message, "details": {"error_code": name}});
+    json!({"type": "error", "error": error, "request_id": request_id}).to_string()
 }
 
 /// The challenge of RFC 6750, section 3: with an error code only where a credential was shown.

@@ -1,0 +1,105 @@
+"""The table's rows: which clients there are, how each is told where the gateway is, and what each is asked to do.
+
+A client is told by environment variables alone, those that its users set: `{gateway}`, `{gateway_tls}`, `{ca}` and `{key}` are
+filled in when it runs, and are left as they are in the table. What a mode does is the function of its name in the program.
+"""
+
+import dataclasses
+
+ANTHROPIC = {"ANTHROPIC_BASE_URL": "{gateway}/anthropic", "ANTHROPIC_API_KEY": "{key}"}
+ANTHROPIC_TOKEN = {"ANTHROPIC_BASE_URL": "{gateway}/anthropic", "ANTHROPIC_AUTH_TOKEN": "{key}"}
+BEDROCK = {
+    "ANTHROPIC_BEDROCK_BASE_URL": "{gateway}/bedrock",
+    "AWS_BEARER_TOKEN_BEDROCK": "{key}",
+    "AWS_REGION": "us-east-1",
+}
+MANTLE = {
+    "ANTHROPIC_BEDROCK_MANTLE_BASE_URL": "{gateway}/anthropic",
+    "AWS_BEARER_TOKEN_BEDROCK": "{key}",
+    "AWS_REGION": "us-east-1",
+}
+# As AWS's own SDKs read it. Theirs send a bearer token over TLS only; whose certificate is a public one needs no bundle.
+AWS = {
+    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "{gateway_tls}/bedrock",
+    "AWS_BEARER_TOKEN_BEDROCK": "{key}",
+    "AWS_CA_BUNDLE": "{ca}",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+CODE_BEDROCK = {
+    "CLAUDE_CODE_USE_BEDROCK": "1",
+    "ANTHROPIC_BEDROCK_BASE_URL": "{gateway}/bedrock",
+    "AWS_REGION": "us-east-1",
+}
+
+
+# The prompt tells of the machine, the day and the folder.
+CODE = {"portable": False, "counts_streams_only": True, "in_order": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """One row."""
+
+    name: str
+    settings: dict
+    # Whether its tokens are as many on every machine, so that the table can tell their number.
+    portable: bool = True
+    # Whether the client counts what it streams alone, and not its probes.
+    counts_streams_only: bool = False
+    # Whether it asks one thing after the other, so that the table can tell the order.
+    in_order: bool = True
+
+    def over_tls(self):
+        return any("{gateway_tls}" in value for value in self.settings.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """Rows that one process makes. `runs` is the interpreter; `tool` the directory of `.tools` that holds the client."""
+
+    runs: str
+    tool: str
+    script: str
+    modes: tuple
+
+
+def modes(settings, *names):
+    return tuple(Mode(name, settings) for name in names)
+
+
+MESSAGES = ("sync", "async", "stream helper", "async stream helper", "raw events", "tool and its result", "tool runner")
+PROGRAMS = (
+    Program(
+        "python3",
+        "clients",
+        "claude_code.py",
+        (
+            Mode("Anthropic, auth token", ANTHROPIC_TOKEN, **CODE),
+            Mode("Anthropic, API key", ANTHROPIC, **CODE),
+            Mode("Anthropic, apiKeyHelper", {"ANTHROPIC_BASE_URL": "{gateway}/anthropic", "apiKeyHelper": "echo {key}"}, **CODE),
+            Mode("Bedrock, bearer token", {**CODE_BEDROCK, "AWS_BEARER_TOKEN_BEDROCK": "{key}"}, **CODE),
+            Mode(
+                "Bedrock, auth token",
+                {**CODE_BEDROCK, "CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1", "ANTHROPIC_AUTH_TOKEN": "{key}"},
+                **CODE,
+            ),
+        ),
+    ),
+    *(
+        Program(
+            "python",
+            tool,
+            "anthropic_python.py",
+            (*modes(ANTHROPIC, *MESSAGES, "prompt cache", "prompt cache, streamed", "files"), *modes(ANTHROPIC_TOKEN, "auth token")),
+        )
+        for tool in ("venv-sdk", "venv-anthropic-0.75")
+    ),
+    Program("python", "venv-sdk", "anthropic_bedrock.py", modes(BEDROCK, *MESSAGES)),
+    Program("python", "venv-sdk", "anthropic_mantle.py", modes(MANTLE, "sync", "stream helper", "tool and its result")),
+    Program("node", "clients", "anthropic_js.js", modes(ANTHROPIC, "create", "stream helper", *MESSAGES[4:], "prompt cache", "files")),
+    Program("node", "clients", "anthropic_bedrock.js", modes(BEDROCK, "create", "stream helper", *MESSAGES[4:])),
+    Program("node", "clients", "anthropic_mantle.js", modes(MANTLE, "create", "stream helper", "tool and its result")),
+    Program("python", "venv-sdk", "boto.py", modes(AWS, "invoke_model", "invoke_model_with_response_stream", "invoke_model, profile ARN")),
+    Program("python", "venv-langchain", "langchain_anthropic_.py", modes(ANTHROPIC, "invoke", "ainvoke", "stream", "tool and its result")),
+    Program("python", "venv-langchain", "langchain_aws_.py", modes(AWS, "ChatBedrock, invoke", "ChatBedrock, stream", "ChatBedrock, tool and its result")),
+)

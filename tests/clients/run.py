@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Makes the table of docs/clients.md: every client in every mode against a gateway of its own, and compares it with what is there.
+
+    tests/clients/run.py            fails if a row, or what it shows, is another one than in the table
+    tests/clients/run.py --update   writes the table
+    tests/clients/run.py NAME...    only the programs whose script's name begins so, and only prints their rows
+
+Each row is a person of its own, with a key of its own, and comes by a tap of its own, so what it asked, what was billed for it and
+what it was told are known apart. Needs `cargo build` and `tools/setup`.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+
+import ledger
+import rows
+import table
+from tap import Taps
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import local_stack  # noqa: E402
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
+TIMEOUT_SECONDS = 180
+AT_ONCE = os.cpu_count() or 2
+
+
+class Failed(Exception):
+    """A program that did not do what it was asked for, in words."""
+
+
+def request(method, url, key=None, body=None):
+    headers = {"Content-Type": "application/json", **({"X-Api-Key": key} if key else {})}
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=30) as answer:
+        return json.load(answer)
+
+
+class Stack:
+    """The running stack, with a tap for each row."""
+
+    def __init__(self, ready, taps, authority):
+        self.ready, self.taps, self.authority = ready, taps, authority
+
+    def new_key(self, owner):
+        body = {"name": "a row's", "owner": f"user:{owner}"}
+        return request("POST", f"{self.ready['gateway']}/api/keys", self.ready["admin_key"], body)["key"]
+
+    def records(self, key):
+        """All usage rows of a key's owner, in the order of their calls."""
+        records, query = [], {"limit": 500}
+        while True:
+            page = request("GET", f"{self.ready['gateway']}/api/usage/records?{urllib.parse.urlencode(query)}", key)
+            records = page["records"][::-1] + records
+            if page["next_cursor"] is None:
+                return records
+            query["cursor"] = page["next_cursor"]
+
+    def calls(self):
+        """The mock's ledger, by request id."""
+        return {call["request_id"]: call for call in request("GET", f"{self.ready['bedrock']}/_mock/ledger")["calls"]}
+
+
+@dataclasses.dataclass
+class Row:
+    """A mode that is being tried."""
+
+    mode: rows.Mode
+    key: str
+    tap: object
+    environment: dict
+
+
+def begin(stack, name, mode):
+    kind = "gateway_tls" if mode.over_tls() else "gateway"
+    tap, key = stack.taps.open(stack.ready[kind]), stack.new_key(name)
+    values = {"key": key, "ca": stack.authority, kind: tap.url}
+    return Row(mode, key, tap, {name: value.format(**values) for name, value in mode.settings.items()})
+
+
+def command(program):
+    tool = ROOT / ".tools" / program.tool
+    interpreter = {"python": tool / "bin" / "python", "python3": sys.executable, "node": "node"}[program.runs]
+    return [interpreter, SCRIPTS / program.script, tool]
+
+
+def environment(home, elsewhere):
+    """Nothing of whoever runs this: no credentials, no settings. What a client wants of others than the gateway it does not get."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "HTTP_PROXY": elsewhere,
+        "HTTPS_PROXY": elsewhere,
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def run(program, started, elsewhere):
+    """What the program told: its name and version, and a line for each mode."""
+    given = json.dumps({row.mode.name: row.environment for row in started})
+    with tempfile.TemporaryDirectory(prefix="tollgate-") as home:
+        done = subprocess.run(
+            command(program),
+            input=given,
+            env=environment(home, elsewhere.url),
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+    if done.returncode != 0:
+        raise Failed(f"ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    client, *lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return client, {line["mode"]: line for line in lines}
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a program's rows came to."""
+
+    lines: list
+    records: list
+    problems: list
+
+
+def attempt(stack, number, program):
+    began, elsewhere = time.monotonic(), stack.taps.open_elsewhere()
+    started = [begin(stack, f"row-{number}-{at}", mode) for at, mode in enumerate(program.modes)]
+    try:
+        client, told = run(program, started, elsewhere)
+    except (Failed, subprocess.TimeoutExpired) as error:
+        return Outcome([], [], [f"{program.script}: {error}"])
+    outcome = Outcome([], [], [f"{program.script}: asked elsewhere: {asked}" for asked in elsewhere.exchanges])
+    for row in started:
+        settle(stack, client, row, told[row.mode.name], outcome)
+    print(f"{client['client']} {client['version']}: {len(started)} rows in {time.monotonic() - began:.1f} s", flush=True)
+    return outcome
+
+
+def settle(stack, client, row, told, outcome):
+    """Holds the books of a row against each other, and writes its line."""
+    records = stack.records(row.key)
+    counted = [record for record in records if record["streamed"] or not row.mode.counts_streams_only]
+    found = ledger.differences(records, counted, stack.calls(), told["counted"])
+    usage = ledger.words(records, told["counted"], row.mode.portable)
+    line = table.Line(client["client"], client["version"], row.mode, row.tap.exchanges, told["came"], usage)
+    outcome.lines.append(line)
+    outcome.records += records
+    outcome.problems += [f"{client['client']} {client['version']}, {row.mode.name}: {problem}" for problem in found]
+
+
+def certificate(folder):
+    """(its file, its key's file): one for the taps, that is its own authority."""
+    files = pathlib.Path(folder) / "tap.pem", pathlib.Path(folder) / "tap.key"
+    names = ["subjectAltName=IP:127.0.0.1,DNS:localhost", "keyUsage=digitalSignature,keyCertSign"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", files[1]]
+    command = ["openssl", "req", "-x509", *key, "-days", "2", "-subj", "/CN=localhost", "-out", files[0]]
+    extensions = [word for name in names for word in ("-addext", name)]
+    subprocess.run([*command, *extensions], check=True, capture_output=True)
+    return files
+
+
+@contextlib.contextmanager
+def running(log):
+    """The stack, and the taps before it."""
+    with local_stack.running("--tls", "--schedule-seconds", "0", log=log) as (_, _, ready), tempfile.TemporaryDirectory() as folder:
+        serves, authority = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate(folder)
+        serves.load_cert_chain(*authority)
+        with Taps(serves, ssl.create_default_context(cafile=ready["ca"])) as taps:
+            yield Stack(ready, taps, str(authority[0]))
+
+
+def make(programs):
+    """All outcomes, and what the mock billed that is nobody's."""
+    with tempfile.TemporaryFile("w+") as log, running(log) as stack, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(lambda it: attempt(stack, *it), enumerate(programs)))
+        lines = [line for outcome in outcomes for line in outcome.lines]
+        problems = [problem for outcome in outcomes for problem in outcome.problems]
+        if all(outcome.lines for outcome in outcomes):
+            problems += ledger.unclaimed([record for outcome in outcomes for record in outcome.records], stack.calls())
+    return lines, problems
+
+
+def main(arguments):
+    update, names = "--update" in arguments, [it for it in arguments if it != "--update"]
+    programs = [it for it in rows.PROGRAMS if not names or it.script.startswith(tuple(names))]
+    began = time.monotonic()
+    lines, problems = make(programs)
+    print(f"{len(lines)} rows in {time.monotonic() - began:.0f} s")
+    if problems:
+        sys.exit("\n".join(["", *problems]))
+    if names:
+        print(table.text(lines))
+    elif update:
+        table.write(lines)
+    elif difference := table.difference(lines):
+        sys.exit(f"docs/clients.md does not say what is; if that is right now: tests/clients/run.py --update\n{difference}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

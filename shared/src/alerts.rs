@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::aws::Aws;
 use crate::budget::BudgetId;
 use crate::clock::rfc3339_millis;
-use crate::config::{ConfigError, Variables};
+use crate::config::{ConfigError, Variables, tree};
 use crate::error::Error;
 use crate::secret::hex;
 use crate::secrets::Secrets;
@@ -68,8 +68,8 @@ impl Alerts {
     /// # Errors
     /// [`ConfigError`]
     pub fn new(aws: &Aws, variables: &Variables) -> Result<Self, ConfigError> {
-        let bus = variables.text("TOLLGATE_ALERT_BUS");
-        let topic = variables.text("TOLLGATE_ALERT_TOPIC");
+        let bus = tree::ALERT_BUS.find(variables)?;
+        let topic = tree::ALERT_TOPIC.find(variables)?;
         Ok(Self {
             bus: bus.map(|name| (aws.eventbridge(), name)),
             topic: topic.map(|arn| (aws.sns(), arn)),
@@ -149,16 +149,13 @@ pub fn payload(alert: &PendingAlert) -> Value {
 fn webhook(aws: &Aws, variables: &Variables) -> Result<Option<Webhook>, ConfigError> {
     let name = "TOLLGATE_ALERT_WEBHOOK_URL";
     let expected = "an https:// URL without user, whose host is no private address";
-    let Some(url) = variables.text(name) else {
+    let Some(url) = tree::ALERT_WEBHOOK_URL.find(variables)? else {
         return Ok(None);
     };
     // Set by local stacks alone.
-    let loopback = variables.text("TOLLGATE_ALERT_WEBHOOK_LOOPBACK").is_some();
-    let endpoint = Endpoint::new(&url, loopback).ok_or(ConfigError::Wrong { name, expected })?;
-    let secret = variables.required(
-        "TOLLGATE_ALERT_WEBHOOK_SECRET",
-        "the name or ARN of the webhook's signing secret",
-    )?;
+    let loopback = tree::ALERT_WEBHOOK_LOOPBACK.find(variables)?.is_some();
+    let endpoint = Endpoint::new(url.as_str(), loopback).ok_or(ConfigError::Wrong { name, expected })?;
+    let secret = tree::ALERT_WEBHOOK_SECRET.get(variables)?;
     let secrets = Secrets::new(aws.secretsmanager());
     Webhook::new(endpoint, secrets, secret)
         .map(Some)

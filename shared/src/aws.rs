@@ -11,11 +11,11 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
-use crate::config::{ConfigError, Variables};
+use crate::config::{ConfigError, Variables, tree};
 
 /// The roots that AWS's endpoints chain to (Amazon Trust Services), so that a cold start parses five certificates and
 /// not the machine's hundred and forty. `AWS_CA_BUNDLE` names other ones.
-const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
+pub(crate) const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
 
 /// What the clients of one function share.
 pub struct Aws {
@@ -44,10 +44,10 @@ impl Aws {
     /// # Errors
     /// [`AwsError`]
     pub fn from_environment(variables: Variables) -> Result<Self, AwsError> {
-        let region: String = variables.required("AWS_REGION", "the AWS region")?;
+        let region = tree::AWS_REGION.get(&variables)?;
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region))
+            .region(Region::new(region.to_string()))
             .credentials_provider(SharedCredentialsProvider::new(credentials(&variables)?))
             .http_client(https_client(&variables)?)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
@@ -87,6 +87,13 @@ impl Aws {
         aws_sdk_eventbridge::Client::from_conf(config.build())
     }
 
+    /// The Systems Manager client.
+    pub fn ssm(&self) -> aws_sdk_ssm::Client {
+        let mut config = aws_sdk_ssm::config::Builder::from(&self.config);
+        config.set_endpoint_url(self.endpoint("SSM"));
+        aws_sdk_ssm::Client::from_conf(config.build())
+    }
+
     /// The SNS client.
     pub fn sns(&self) -> aws_sdk_sns::Client {
         let mut config = aws_sdk_sns::config::Builder::from(&self.config);
@@ -123,9 +130,9 @@ impl Aws {
 
 /// Lambda puts a role's credentials into the environment of a process, and gives a new process new ones.
 fn credentials(variables: &Variables) -> Result<Credentials, ConfigError> {
-    let key_id: String = variables.required("AWS_ACCESS_KEY_ID", "the id of the function's access key")?;
-    let key: String = variables.required("AWS_SECRET_ACCESS_KEY", "the function's secret access key")?;
-    let token = variables.text("AWS_SESSION_TOKEN");
+    let key_id = tree::AWS_ACCESS_KEY_ID.get(variables)?;
+    let key = tree::AWS_SECRET_ACCESS_KEY.get(variables)?;
+    let token = tree::AWS_SESSION_TOKEN.find(variables)?;
     Ok(Credentials::new(key_id, key, token, None, "environment"))
 }
 
@@ -139,7 +146,7 @@ fn short_timeouts() -> TimeoutConfig {
 }
 
 fn https_client(variables: &Variables) -> Result<SharedHttpClient, AwsError> {
-    let roots = match variables.text("AWS_CA_BUNDLE") {
+    let roots = match tree::AWS_CA_BUNDLE.find(variables)? {
         Some(path) => std::fs::read(path).map_err(AwsError::CaBundle)?,
         None => AMAZON_ROOTS.to_vec(),
     };

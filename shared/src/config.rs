@@ -1,23 +1,31 @@
-//! The environment, read here and nowhere else. What is wrong is named, with what would be right.
+//! The configuration: defaults, over them a YAML file, over that the environment, which is read here and nowhere else. What is wrong is
+//! named, with what would be right.
+//!
+//! Every setting is declared in [`tree`]. [`Variables`] are the environment with the file beneath it, so whoever reads a setting asks them and need not
+//! know where it stands.
 
+mod check;
+mod file;
+pub mod reference;
+pub mod setting;
 mod settings;
+pub mod tree;
+pub mod values;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
+pub use check::Faults;
+pub use setting::Function;
 pub use settings::{Section, Settings};
+
+use file::File;
 
 /// A variable is missing or holds what it may not. The message names the variable and never shows its value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Not set, or empty.
-    #[error("the environment variable {name} is not set; it must hold {expected}")]
-    Missing {
-        /// The variable.
-        name: &'static str,
-        /// What it must hold.
-        expected: &'static str,
-    },
     /// Set to what it may not be.
     #[error("the environment variable {name} holds a wrong value; it must hold {expected}")]
     Wrong {
@@ -62,15 +70,95 @@ pub enum ConfigError {
     },
 }
 
-/// Where variables come from: the process's environment, or a list that a test gives.
+/// Where settings come from: the process's environment, or a list that a test gives, and perhaps a file beneath.
+#[derive(Clone)]
 pub enum Variables {
     /// The environment of this process.
     Process,
     /// Names and values.
     Given(Vec<(&'static str, String)>),
+    /// One of these two, and a file.
+    OverFile(Arc<OverFile>),
+}
+
+/// The environment with a file beneath.
+pub struct OverFile {
+    environment: Variables,
+    file: File,
+    /// The file's settings, by their variables.
+    texts: BTreeMap<String, String>,
 }
 
 impl Variables {
+    /// The same with a file beneath, of this name and with this text.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] when it is not one YAML map.
+    pub fn over_file(self, name: &str, text: &str) -> Result<Self, ConfigError> {
+        let file = File::of(name, text)?;
+        let texts = file.texts();
+        Ok(Self::OverFile(Arc::new(OverFile {
+            environment: self,
+            file,
+            texts,
+        })))
+    }
+
+    /// What `TOLLGATE_SETTINGS` says of where the file is, if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`]
+    pub fn source(&self) -> Result<Option<values::Source>, ConfigError> {
+        tree::SETTINGS.find(self)
+    }
+
+    /// The folder that the function was unpacked in, where Lambda says so.
+    pub fn task_root(&self) -> Option<String> {
+        self.text("LAMBDA_TASK_ROOT")
+    }
+
+    /// Where a setting of this variable stands, or would: in words.
+    fn place(&self, variable: &str) -> String {
+        if let Self::OverFile(over) = self
+            && over.environment.text(variable).is_none()
+            && over.texts.contains_key(variable)
+        {
+            let declared = tree::ALL.iter().find(|it| it.variable() == variable);
+            return format!("{} in {}", declared.map_or("", |it| it.path), over.file.name);
+        }
+        format!("the environment variable {variable}")
+    }
+
+    fn file_name(&self) -> Option<&str> {
+        self.file().map(|file| &*file.name)
+    }
+
+    fn file(&self) -> Option<&File> {
+        match self {
+            Self::OverFile(over) => Some(&over.file),
+            _ => None,
+        }
+    }
+
+    fn file_faults(&self) -> Vec<ConfigError> {
+        self.file().map(File::faults).unwrap_or_default()
+    }
+
+    /// The names of all variables.
+    fn names(&self) -> Vec<String> {
+        match self {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the one place that reads the environment"
+            )]
+            Self::Process => std::env::vars_os()
+                .filter_map(|(name, value)| (!value.is_empty()).then(|| name.into_string().ok()).flatten())
+                .collect(),
+            Self::Given(list) => list.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            Self::OverFile(over) => over.environment.names(),
+        }
+    }
+
     /// The value of a variable; an empty one counts as not set.
     pub fn text(&self, name: &str) -> Option<String> {
         let value = match self {
@@ -83,28 +171,9 @@ impl Variables {
                 .iter()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| value.clone()),
+            Self::OverFile(over) => over.environment.text(name).or_else(|| over.texts.get(name).cloned()),
         };
         value.filter(|value| !value.is_empty())
-    }
-
-    /// A variable that must be there.
-    ///
-    /// # Errors
-    /// [`ConfigError`], naming the variable and what it must hold.
-    pub fn required<T: FromStr>(&self, name: &'static str, expected: &'static str) -> Result<T, ConfigError> {
-        let text = self.text(name).ok_or(ConfigError::Missing { name, expected })?;
-        text.parse().map_err(|_| ConfigError::Wrong { name, expected })
-    }
-
-    /// A variable that has a default.
-    ///
-    /// # Errors
-    /// [`ConfigError::Wrong`], naming the variable and what it must hold.
-    pub fn or<T: FromStr>(&self, name: &'static str, expected: &'static str, default: T) -> Result<T, ConfigError> {
-        match self.text(name) {
-            None => Ok(default),
-            Some(text) => text.parse().map_err(|_| ConfigError::Wrong { name, expected }),
-        }
     }
 
     /// The table's name.
@@ -112,7 +181,7 @@ impl Variables {
     /// # Errors
     /// [`ConfigError`]
     pub fn table(&self) -> Result<String, ConfigError> {
-        self.required("TOLLGATE_TABLE", "the name of the DynamoDB table")
+        tree::TABLE.get(self)
     }
 
     /// The bucket of files.
@@ -120,7 +189,7 @@ impl Variables {
     /// # Errors
     /// [`ConfigError`]
     pub fn bucket(&self) -> Result<String, ConfigError> {
-        self.required("TOLLGATE_BUCKET", "the name of the S3 bucket")
+        tree::BUCKET.get(self)
     }
 
     /// Where the signing secret is.
@@ -128,7 +197,7 @@ impl Variables {
     /// # Errors
     /// [`ConfigError`]
     pub fn signing_secret(&self) -> Result<String, ConfigError> {
-        self.required("TOLLGATE_SIGNING_SECRET", "the name or ARN of the signing secret")
+        tree::SIGNING_SECRET.get(self)
     }
 
     /// The issuer of access tokens. It is configured, and never made of what a request says of its host.
@@ -136,24 +205,15 @@ impl Variables {
     /// # Errors
     /// [`ConfigError`]
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
-        self.required(
-            "TOLLGATE_ISSUER",
-            "an https:// URL without query, fragment or final slash (http:// on loopback)",
-        )
+        tree::ISSUER.get(self)
     }
 
     /// The domain with mutual TLS, if there is one.
     ///
     /// # Errors
-    /// [`ConfigError::Wrong`]
+    /// [`ConfigError::Setting`]
     pub fn mutual_tls(&self) -> Result<Option<Issuer>, ConfigError> {
-        let name = "TOLLGATE_MUTUAL_TLS_URL";
-        match self.text(name) {
-            Some(_) => self
-                .required(name, "an https:// URL without query, fragment or final slash")
-                .map(Some),
-            None => Ok(None),
-        }
+        tree::MUTUAL_TLS_URL.find(self)
     }
 
     /// Whom access tokens are for.
@@ -161,7 +221,7 @@ impl Variables {
     /// # Errors
     /// [`ConfigError`]
     pub fn audience(&self) -> Result<String, ConfigError> {
-        self.required("TOLLGATE_AUDIENCE", "the audience of access tokens")
+        tree::AUDIENCE.get(self)
     }
 }
 
@@ -205,50 +265,4 @@ impl fmt::Display for Issuer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    ///
-    #[test]
-    fn a_wrong_value_is_named_with_what_would_be_right_and_not_shown() {
-        let variables = Variables::Given(vec![
-            ("TOLLGATE_ISSUER", "hunter2".into()),
-            ("TOLLGATE_TABLE", String::new()),
-        ]);
-        let wrong = variables.issuer().unwrap_err().to_string();
-        assert!(wrong.contains("TOLLGATE_ISSUER") && wrong.contains("https://") && !wrong.contains("hunter2"));
-        assert_eq!(
-            variables.table().unwrap_err(),
-            ConfigError::Missing {
-                name: "TOLLGATE_TABLE",
-                expected: "the name of the DynamoDB table"
-            }
-        );
-    }
-
-    #[test]
-    fn an_issuer_is_a_clean_https_url_or_on_loopback() {
-        for good in [
-            "https://gate.example.com",
-            "https://gate.example.com/a",
-            "http://127.0.0.1:8787",
-            "http://localhost",
-        ] {
-            assert!(good.parse::<Issuer>().is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "gate",
-            "http://gate.example.com",
-            "http://127.0.0.1.evil.example",
-            "https://",
-            "https:///a",
-            "https://a/",
-            "https://a?b",
-            "https://a#b",
-            "https://u@a",
-        ] {
-            assert!(bad.parse::<Issuer>().is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`role`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`], [`bound`], [`rollup`], [`compression`], [`media`].
 //! 2. **Protocols**, pure: [`certificate`], [`jwt`], [`oauth`], [`scim`], [`wire`].
-//! 3. **Outside**: [`config`], [`login`], [`aws`], [`store`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
+//! 3. **Outside**: [`config`], [`startup`], [`login`], [`aws`], [`store`], [`cache`], [`lookups`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
 //!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`large_objects`], [`invocation_log`], [`alerts`], [`telemetry`],
 //!    [`tls`] and [`token_client`] (towards services of our own choosing).
 //! 4. **Flow**: [`context`], [`files`], [`invocation`], [`http`].
@@ -37,17 +37,20 @@ pub mod bound;
 
 pub mod alerts;
 pub mod aws;
+pub mod cache;
 pub mod config;
 pub mod invocation_log;
 pub mod large_objects;
 pub mod limits;
 pub mod login;
+pub mod lookups;
 pub mod objects;
 pub mod pricing;
 pub mod secret_hash;
 pub mod secrets;
 pub mod signing;
 pub mod standing;
+pub mod startup;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

@@ -1,20 +1,14 @@
 //! Which limits a call is held against, kept in the environment so that a call does not wait for them each time.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
-use jiff::Timestamp;
-
 use crate::budget::{Amount, BudgetSet, DEFAULT_ID, Limit, ORGANISATION_ID, ScopeKind};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::lookups::{LIMITS, limits_id};
 use crate::store::{HeldLimit, Store};
 
 /// A change of limits is seen by every environment after so many seconds at the latest.
 pub const LAG_SECONDS: i64 = 30;
-/// So many scopes and ids are remembered before all are forgotten.
-const REMEMBERED: usize = 10_000;
-
 /// Who calls which model, as budgets see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'a> {
@@ -40,27 +34,22 @@ impl Owner<'_> {
     }
 }
 
-/// Knows limits, for [`LAG_SECONDS`].
+/// Knows limits, for [`LAG_SECONDS`] at the most.
 #[derive(Debug)]
 pub struct Limits {
     store: Store,
-    clock: Clock,
-    known: Mutex<HashMap<(ScopeKind, String), Known>>,
-}
-
-#[derive(Clone, Debug)]
-struct Known {
-    read_at: Timestamp,
-    limits: Vec<Limit>,
+    cache: Cache,
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Limits {
     /// Knows nothing yet.
     pub fn new(store: Store, clock: Clock) -> Self {
+        let cache = store.cache().cloned();
         Self {
             store,
-            clock,
-            known: Mutex::default(),
+            cache: cache.unwrap_or_else(|| Cache::of_this_environment(clock)),
+            reading: tokio::sync::Mutex::default(),
         }
     }
 
@@ -85,45 +74,34 @@ impl Limits {
 
     /// The limits of these, from memory or the table.
     async fn read(&self, wanted: &[(ScopeKind, &str)]) -> Result<Vec<Vec<Limit>>, Error> {
-        let now = self.clock.now();
-        let missing: Vec<_> = {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let fresh = |it: &&(ScopeKind, &str)| known.get(&key(**it)).is_none_or(|known| !known.is_fresh(now));
-            wanted.iter().filter(fresh).copied().collect()
-        };
-        let found = self.store.budget_sets(&missing).await?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() > REMEMBERED {
-            known.clear();
+        let ids: Vec<String> = wanted.iter().map(|(scope, id)| limits_id(*scope, id)).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let known = self.cache.find(&LIMITS, &ids).await;
+        if known.iter().all(Option::is_some) {
+            return Ok(known.into_iter().flatten().map(|known| known.value).collect());
         }
-        for it in missing {
-            let limits = found.iter().find(|set| is_of(set, it)).map(|set| set.limits.clone());
-            known.insert(
-                key(it),
-                Known {
-                    read_at: now,
-                    limits: limits.unwrap_or_default(),
-                },
-            );
+        // One reads, and the others find what it has read.
+        let _one = self.reading.lock().await;
+        let known = self.cache.find(&LIMITS, &ids).await;
+        let missing: Vec<usize> = (0..wanted.len()).filter(|index| known[*index].is_none()).collect();
+        let asked: Vec<_> = missing.iter().map(|index| wanted[*index]).collect();
+        let mark = self.cache.mark();
+        let found = self.store.budget_sets(&asked).await?;
+        let mut limits: Vec<Vec<Limit>> = known
+            .into_iter()
+            .map(|it| it.map_or_else(Vec::new, |it| it.value))
+            .collect();
+        for index in missing {
+            let set = found.iter().find(|set| is_of(set, &wanted[index]));
+            limits[index] = set.map(|set| set.limits.clone()).unwrap_or_default();
+            self.cache.keep(&LIMITS, ids[index], &limits[index], mark).await;
         }
-        let limits = |it: &(ScopeKind, &str)| known.get(&key(*it)).map(|known| known.limits.clone());
-        Ok(wanted.iter().map(|it| limits(it).unwrap_or_default()).collect())
+        Ok(limits)
     }
 }
 
-impl Known {
-    /// A clock that was set back makes nothing fresh.
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        (0..LAG_SECONDS).contains(&(now.as_second() - self.read_at.as_second()))
-    }
-}
-
-fn key((scope, id): (ScopeKind, &str)) -> (ScopeKind, String) {
-    (scope, id.to_owned())
-}
-
-fn is_of(set: &BudgetSet, (scope, id): (ScopeKind, &str)) -> bool {
-    set.scope == scope && set.id == id
+fn is_of(set: &BudgetSet, (scope, id): &(ScopeKind, &str)) -> bool {
+    set.scope == *scope && set.id == *id
 }
 
 fn merged(wanted: &[(ScopeKind, &str)], sets: &[Vec<Limit>]) -> Vec<(HeldLimit, Amount)> {

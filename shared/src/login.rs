@@ -50,13 +50,20 @@ impl LoginConfig {
     /// # Errors
     /// [`ConfigError::Wrong`], with what it must hold.
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        let Some(text) = variables.text(NAME) else {
-            return Ok(Self::default());
-        };
-        let wrong = |expected| ConfigError::Wrong { name: NAME, expected };
+        match variables.text(NAME) {
+            None => Ok(Self::default()),
+            Some(text) => Self::of(&text).map_err(|expected| ConfigError::Wrong { name: NAME, expected }),
+        }
+    }
+
+    /// Reads its JSON.
+    ///
+    /// # Errors
+    /// What it must hold.
+    pub fn of(text: &str) -> Result<Self, &'static str> {
         let expected = "JSON with `clients`, `providers`, `users` and `directory`, with known members and known roles";
-        let mut read: Self = serde_json::from_str(&text).map_err(|_| wrong(expected))?;
-        read.check().map_err(wrong)?;
+        let mut read: Self = serde_json::from_str(text).map_err(|_| expected)?;
+        read.check()?;
         read.tell_providers_of_the_directory();
         Ok(read)
     }

@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
+use crate::cache::Known;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::lookups::Lookups;
 use crate::price::{PriceBook, PriceError, PriceList, Quote, ServiceTier};
 use crate::store::Store;
 
@@ -29,16 +31,17 @@ const RETRY_AFTER: SignedDuration = SignedDuration::from_secs(10);
 #[derive(Debug)]
 pub struct Prices {
     store: Store,
+    lookups: Lookups,
     seed: Arc<PriceList>,
     clock: Clock,
     /// So many readings have ended, whichever way.
     readings: AtomicU64,
-    known: Mutex<Known>,
+    known: Mutex<Held>,
 }
 
 /// What the last readings said.
 #[derive(Debug, Default)]
-struct Known {
+struct Held {
     book: Option<Arc<PriceBook>>,
     /// When the table said last that this is the book.
     checked_at: Timestamp,
@@ -53,6 +56,7 @@ impl Prices {
     /// [`PriceError`] if the built-in list cannot be read.
     pub fn new(store: Store, clock: Clock) -> Result<Self, PriceError> {
         Ok(Self {
+            lookups: Lookups::new(&store, &clock),
             store,
             seed: Arc::new(PriceList::embedded()?),
             clock,
@@ -92,12 +96,17 @@ impl Prices {
     }
 
     /// The book that the table has now. Only its head is read if it is the one that is known.
-    async fn read(&self, known: Option<&Arc<PriceBook>>) -> Result<Arc<PriceBook>, Error> {
-        let revision = self.store.price_revision().await?;
-        match known.filter(|book| book.revision() == revision) {
-            Some(book) => Ok(book.clone()),
-            None => read_book(&self.store, self.seed.clone(), revision).await.map(Arc::new),
-        }
+    /// What was remembered of its revision is as old as it is.
+    async fn read(&self, known: Option<&Arc<PriceBook>>) -> Result<(Arc<PriceBook>, Timestamp), Error> {
+        let Known {
+            value: revision,
+            read_at,
+        } = self.lookups.price_revision().await?;
+        let book = match known.filter(|book| book.revision() == revision) {
+            Some(book) => book.clone(),
+            None => Arc::new(read_book(&self.store, self.seed.clone(), revision).await?),
+        };
+        Ok((book, read_at))
     }
 }
 
@@ -115,7 +124,7 @@ async fn read_book(store: &Store, seed: Arc<PriceList>, revision: u64) -> Result
     PriceBook::new(seed, revision, entries).map_err(Error::internal)
 }
 
-impl Known {
+impl Held {
     fn is_due(&self, now: Timestamp) -> bool {
         match self.failed_at {
             Some(failed_at) if self.counts(now) => !is_within(failed_at, now, RETRY_AFTER),
@@ -124,12 +133,12 @@ impl Known {
         }
     }
 
-    fn note(&mut self, answer: Result<Arc<PriceBook>, Error>, now: Timestamp) {
+    fn note(&mut self, answer: Result<(Arc<PriceBook>, Timestamp), Error>, now: Timestamp) {
         match answer {
-            Ok(book) => {
+            Ok((book, checked_at)) => {
                 *self = Self {
                     book: Some(book),
-                    checked_at: now,
+                    checked_at,
                     failed_at: None,
                 }
             }

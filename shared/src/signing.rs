@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::Aws;
-use crate::config::{ConfigError, Issuer, Variables};
+use crate::config::{ConfigError, Issuer, Variables, tree};
 use crate::error::Error;
 use crate::jwt::{Claims, KeyAlgorithm, KeyRing, Refusal, Rotation};
 use crate::secrets::{Replaced, Secrets};
@@ -20,8 +20,6 @@ pub const RING_SECONDS: i64 = 300;
 pub const STALE_SECONDS: i64 = 3600;
 /// Between two readings that a failure or an unknown key makes for lies so much.
 pub const REFETCH_SECONDS: i64 = 30;
-/// How long a key signs, unless configured otherwise.
-const DEFAULT_ROTATION_DAYS: u16 = 30;
 
 /// Who issues tokens, for whom, and with which keys.
 pub struct Signing {
@@ -54,7 +52,7 @@ impl Signing {
         Ok(Self {
             issuer: variables.issuer()?,
             audience: variables.audience()?,
-            algorithm: algorithm(variables)?,
+            algorithm: tree::SIGNING_ALGORITHM.get(variables)?,
             secrets: Secrets::new(aws.secretsmanager()),
             secret_id: variables.signing_secret()?,
             held: Mutex::default(),
@@ -165,33 +163,14 @@ pub(crate) fn within(since: Timestamp, now: Timestamp, seconds: i64) -> bool {
     (0..seconds).contains(&(now.as_second() - since.as_second()))
 }
 
-fn algorithm(variables: &Variables) -> Result<KeyAlgorithm, ConfigError> {
-    let expected = "EdDSA, ES256, RS256 or HS256";
-    variables
-        .or(
-            "TOLLGATE_SIGNING_ALGORITHM",
-            expected,
-            KeyAlgorithm::EdDsa.name().to_owned(),
-        )?
-        .parse()
-        .map_err(|()| ConfigError::Wrong {
-            name: "TOLLGATE_SIGNING_ALGORITHM",
-            expected,
-        })
-}
-
 /// How keys are rotated, by the configuration.
 ///
 /// # Errors
 /// [`ConfigError`], naming what is wrong.
 pub fn rotation(variables: &Variables) -> Result<Rotation, ConfigError> {
-    let (name, expected) = ("TOLLGATE_KEY_ROTATION_DAYS", "whole days, from 1 to 365");
-    let days: u16 = variables.or(name, expected, DEFAULT_ROTATION_DAYS)?;
-    if !(1..=365).contains(&days) {
-        return Err(ConfigError::Wrong { name, expected });
-    }
+    let days = tree::KEY_ROTATION_DAYS.get(variables)?;
     Ok(Rotation {
-        algorithm: algorithm(variables)?,
+        algorithm: tree::SIGNING_ALGORITHM.get(variables)?,
         period: SignedDuration::from_hours(24 * i64::from(days)),
         lead: Rotation::LEAD,
     })

@@ -5,9 +5,8 @@
 use std::sync::OnceLock;
 
 use metrics_cloudwatch_embedded::{Builder, Collector};
-use tracing_subscriber::filter::LevelFilter;
 
-use crate::config::{ConfigError, Variables};
+use crate::config::{ConfigError, Variables, tree};
 
 static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
 
@@ -19,11 +18,7 @@ const NAMESPACE: &str = "Tollgate";
 /// # Errors
 /// [`ConfigError`] when `TOLLGATE_LOG` names no level.
 pub fn start(function: &'static str, variables: &Variables) -> Result<(), ConfigError> {
-    let level = variables.or(
-        "TOLLGATE_LOG",
-        "one of off, error, warn, info, debug, trace",
-        LevelFilter::INFO,
-    )?;
+    let level = tree::LOG.get(variables)?;
     // A process has one logger. That a test has set its own before is no fault.
     let _ = tracing_subscriber::fmt()
         .json()

@@ -15,12 +15,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::certificate::Confirmation;
-use crate::config::{ConfigError, Variables};
+use crate::config::{ConfigError, Variables, tree};
 use crate::error::Error;
 use crate::jwt::{Audience, KeyAlgorithm, LONGEST_TOKEN_BYTES, Refusal, signature_only};
 use crate::principal::{Subject, Team};
 use crate::scope::Scopes;
 use crate::secret::hex;
+
+pub(crate) use config::{EXPECTED, is_right};
 
 use config::TrustedIssuer;
 use keys::IssuerKeys;
@@ -66,7 +68,7 @@ impl Trusted {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(variables: &Variables) -> Result<Self, ConfigError> {
-        let loopback = variables.text("TOLLGATE_TRUSTED_ISSUERS_LOOPBACK").is_some();
+        let loopback = tree::TRUSTED_ISSUERS_LOOPBACK.find(variables)?.is_some();
         let issuers = config::read(variables, loopback)?.into_iter();
         Ok(Self {
             issuers: issuers

@@ -23,8 +23,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, post};
 use gateway::aws::Aws;
+use gateway::cache::Cache;
 use gateway::clock::Clock;
-use gateway::config::{ConfigError, Issuer, Variables};
+use gateway::config::{ConfigError, Issuer, Variables, tree};
 use gateway::http::buffered;
 use gateway::login::LoginConfig;
 use gateway::store::Store;
@@ -34,9 +35,6 @@ use lambda_runtime::tower::ServiceExt as _;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-/// So many live API keys an owner may have, unless configured otherwise.
-const DEFAULT_KEYS_PER_OWNER: NonZeroU32 = NonZeroU32::new(25).unwrap();
 
 /// What the admin function works with.
 pub struct State {
@@ -53,13 +51,9 @@ impl State {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
-        let keys_per_owner = variables.or(
-            "TOLLGATE_API_KEYS_PER_OWNER",
-            "a whole number, at least 1",
-            DEFAULT_KEYS_PER_OWNER,
-        )?;
+        let keys_per_owner = tree::API_KEYS_PER_OWNER.get(variables)?;
         Ok(Self {
-            store: Store::new(aws.dynamodb(), variables.table()?),
+            store: Store::new(aws.dynamodb(), variables.table()?).with_cache(Cache::read(aws, variables, &clock)?),
             keys_per_owner,
             login: LoginConfig::read(variables)?,
             issuer: variables.issuer()?,

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use admin::{State, handle};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::Variables;
-use gateway::telemetry;
+use gateway::config::Function;
+use gateway::{startup, telemetry};
 use lambda_runtime::service_fn;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start("admin", &Variables::Process)?;
-    let aws = Aws::from_environment(Variables::Process)?;
-    let state = &Arc::new(State::new(&aws, &Variables::Process, Clock::System)?);
+    let variables = startup::begin(Function::Admin).await?;
+    let aws = Aws::from_environment(variables.clone())?;
+    let state = &Arc::new(State::new(&aws, &variables, Clock::System)?);
     lambda_runtime::run(service_fn(async |event| {
         let answer = handle(Arc::clone(state), event).await;
         telemetry::flush();

@@ -1,12 +1,12 @@
-//! Whose credential it is, and whether they still count: asked of the table at each request.
+//! Whose credential it is, and whether they still count: asked of the table at each request, or of the cache if one is configured.
 
 use gateway::certificate::Confirmation;
 use gateway::jwt::Claims;
+use gateway::lookups::Person;
 use gateway::model::AllowedModels;
 use gateway::principal::{PrincipalKind, Subject, Team};
 use gateway::scope::Scopes;
 use gateway::standing::Standing;
-use gateway::store::User;
 
 use crate::{AuthorizerRequest, Closed, State};
 
@@ -32,10 +32,10 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    fn of(person: &User) -> Self {
+    fn of(person: Person) -> Self {
         Self {
-            scopes: Some(person.scopes()),
-            models: person.models.clone(),
+            scopes: Some(person.scopes),
+            models: person.models,
         }
     }
 
@@ -61,9 +61,9 @@ impl State {
     }
 
     /// The person of a user's subject; none for a program, and for somebody who never signed in.
-    async fn person(&self, subject: &Subject) -> Result<Option<User>, Closed> {
+    async fn person(&self, subject: &Subject) -> Result<Option<Person>, Closed> {
         match subject.as_str().strip_prefix("user:") {
-            Some(user_id) => self.store.user(user_id).await.map_err(Closed::Unknown),
+            Some(user_id) => self.lookups.person(user_id).await.map_err(Closed::Unknown),
             None => Ok(None),
         }
     }
@@ -71,18 +71,18 @@ impl State {
     /// A key counts as long as its owner does. One who never signed in, or was no account here, is known by the key alone.
     pub(crate) async fn require_owner(&self, owner: &Subject) -> Result<Bounds, Closed> {
         if let Some(client_id) = owner.as_str().strip_prefix("client:") {
-            return match self.store.client(client_id).await.map_err(Closed::Unknown)? {
+            return match self.lookups.account(client_id).await.map_err(Closed::Unknown)? {
                 None => Ok(Bounds::default()),
-                Some(client) if client.is_alive(self.clock.now()) => Ok(Bounds {
+                Some(account) if account.is_alive(self.clock.now()) => Ok(Bounds {
                     scopes: None,
-                    models: client.models,
+                    models: account.models,
                 }),
                 Some(_) => Err(Closed::Unauthorized),
             };
         }
         match self.person(owner).await? {
             None => Ok(Bounds::default()),
-            Some(person) if person.is_active() => Ok(Bounds::of(&person)),
+            Some(person) if person.active => Ok(Bounds::of(person)),
             Some(_) => Err(Closed::Unauthorized),
         }
     }
@@ -101,8 +101,8 @@ impl State {
         let session = async { self.store.session(&subject, session_id).await.map_err(Closed::Unknown) };
         let (session, user) = tokio::try_join!(session, self.person(&subject))?;
         let alive = session.is_some_and(|session| session.is_alive(self.clock.now()));
-        match user.filter(User::is_active) {
-            Some(user) if alive => Ok(Bounds::of(&user)),
+        match user.filter(|person| person.active) {
+            Some(person) if alive => Ok(Bounds::of(person)),
             _ => Err(Closed::Unauthorized),
         }
     }

@@ -9,10 +9,12 @@ mod event;
 mod holder;
 
 use gateway::aws::Aws;
+use gateway::cache::Cache;
 use gateway::clock::{Clock, Stopwatch};
 use gateway::config::{ConfigError, Variables};
 use gateway::error::Error;
 use gateway::jwt::Refusal;
+use gateway::lookups::Lookups;
 use gateway::principal::Team;
 use gateway::secret::Secret;
 use gateway::signing::Signing;
@@ -28,6 +30,7 @@ use holder::Bounds;
 /// What the authorizer works with.
 pub struct State {
     store: Store,
+    lookups: Lookups,
     signing: Signing,
     standings: Standings,
     trusted: Trusted,
@@ -60,8 +63,10 @@ impl State {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
-        let store = Store::new(aws.dynamodb(), variables.table()?);
+        let cache = Cache::read(aws, variables, &clock)?;
+        let store = Store::new(aws.dynamodb(), variables.table()?).with_cache(cache);
         Ok(Self {
+            lookups: Lookups::new(&store, &clock),
             standings: Standings::new(store.clone(), clock.clone()),
             store,
             signing: Signing::new(aws, variables)?,
@@ -85,14 +90,14 @@ impl State {
     pub async fn authorize(&self, request: &AuthorizerRequest) -> Result<Value, Closed> {
         let credential = credential::from_headers(request).map_err(|NoCredential| Closed::Unauthorized)?;
         let context = match credential {
-            Credential::ApiKey(secret) => self.by_api_key(&secret).await?,
-            Credential::Jwt(token) => self.by_token(&token, request).await?,
+            Credential::ApiKey(secret) => Box::pin(self.by_api_key(&secret)).await?,
+            Credential::Jwt(token) => Box::pin(self.by_token(&token, request)).await?,
         };
         answer::allow(request, &context).ok_or(Closed::Unauthorized)
     }
 
     async fn by_api_key(&self, secret: &Secret) -> Result<Map<String, Value>, Closed> {
-        let found = self.store.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
+        let found = self.lookups.api_key(&secret.digest()).await.map_err(Closed::Unknown)?;
         match found {
             Some(key) if key.digest.matches(&secret.digest()) && key.is_alive(self.clock.now()) => {
                 let bounds = self.require_owner(&key.owner).await?.and_models(key.models.as_ref());

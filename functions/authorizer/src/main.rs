@@ -3,18 +3,14 @@
 use authorizer::{AuthorizerRequest, Closed, State, log};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::Variables;
-use gateway::telemetry;
+use gateway::config::Function;
+use gateway::{startup, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start("authorizer", &Variables::Process)?;
-    let state = &State::new(
-        &Aws::from_environment(Variables::Process)?,
-        &Variables::Process,
-        Clock::System,
-    )?;
+    let variables = startup::begin(Function::Authorizer).await?;
+    let state = &State::new(&Aws::from_environment(variables.clone())?, &variables, Clock::System)?;
     state.refuse_weak_secret().await?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
         let answer = state.authorize(&event.payload).await;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::Variables;
+use gateway::config::Function;
 use gateway::invocation::Models;
-use gateway::{http, telemetry};
+use gateway::{http, startup};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start("invoke", &Variables::Process)?;
-    let aws = Aws::from_environment(Variables::Process)?;
-    let models = Models::new(&aws, &Variables::Process, Clock::System)?;
+    let variables = startup::begin(Function::Invoke).await?;
+    let aws = Aws::from_environment(variables.clone())?;
+    let models = Models::new(&aws, &variables, Clock::System)?;
     http::serve_streaming(invoke::router(Arc::new(models))).await
 }

@@ -19,7 +19,7 @@ mod report;
 use gateway::alerts::Alerts;
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::{ConfigError, Variables};
+use gateway::config::{ConfigError, Variables, tree};
 use gateway::error::Error;
 use gateway::invocation_log::InvocationLog;
 use gateway::store::Store;
@@ -32,8 +32,6 @@ use keys::Keys;
 
 /// So long past its deadline a call's function is surely dead, whatever the clocks say.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
-const DEFAULT_LOG_GRACE_SECONDS: u32 = 15 * 60;
-const DEFAULT_RETENTION_DAYS: u32 = 400;
 /// With less than this left nothing new is begun: the longest that one step takes while the table is slow.
 const MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
@@ -56,11 +54,7 @@ impl State {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
-        let seconds: u32 = variables.or(
-            "TOLLGATE_INVOCATION_LOG_GRACE_SECONDS",
-            "whole seconds",
-            DEFAULT_LOG_GRACE_SECONDS,
-        )?;
+        let seconds = tree::INVOCATION_LOG_GRACE_SECONDS.get(variables)?;
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
             alerts: Alerts::new(aws, variables)?,
@@ -68,7 +62,7 @@ impl State {
             files: Files::new(aws, variables, &clock)?,
             log: invocation_log(aws, variables)?,
             log_grace: SignedDuration::from_secs(seconds.into()),
-            retention_days: variables.or("TOLLGATE_USAGE_RETENTION_DAYS", "whole days", DEFAULT_RETENTION_DAYS)?,
+            retention_days: tree::USAGE_RETENTION_DAYS.get(variables)?,
             clock,
         })
     }
@@ -121,11 +115,11 @@ pub fn deadline(millis: u64) -> Option<Timestamp> {
 }
 
 fn invocation_log(aws: &Aws, variables: &Variables) -> Result<Option<InvocationLog>, ConfigError> {
-    let Some(bucket) = variables.text("TOLLGATE_INVOCATION_LOG_BUCKET") else {
+    let Some(bucket) = tree::INVOCATION_LOG_BUCKET.find(variables)? else {
         return Ok(None);
     };
-    let prefix = variables.text("TOLLGATE_INVOCATION_LOG_PREFIX").unwrap_or_default();
-    let account = variables.required("TOLLGATE_ACCOUNT", "the id of the AWS account")?;
-    let region = variables.required("AWS_REGION", "the AWS region")?;
+    let prefix = tree::INVOCATION_LOG_PREFIX.find(variables)?.unwrap_or_default();
+    let account = tree::ACCOUNT.get(variables)?;
+    let region = tree::AWS_REGION.get(variables)?.to_string();
     Ok(Some(InvocationLog::new(aws.s3(), bucket, &prefix, account, region)))
 }

@@ -2,17 +2,17 @@
 
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::Variables;
-use gateway::telemetry;
+use gateway::config::Function;
+use gateway::{startup, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use sweep::{State, deadline};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::start("sweep", &Variables::Process)?;
-    let aws = Aws::from_environment(Variables::Process)?;
-    let state = &State::new(&aws, &Variables::Process, Clock::System)?;
+    let variables = startup::begin(Function::Sweep).await?;
+    let aws = Aws::from_environment(variables.clone())?;
+    let state = &State::new(&aws, &variables, Clock::System)?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let answer = Box::pin(state.handle(&event.payload, deadline(event.context.deadline))).await;
         if let Err(error) = &answer {

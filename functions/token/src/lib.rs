@@ -28,6 +28,7 @@ use axum::extract::State as Extract;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use gateway::aws::Aws;
+use gateway::cache::Cache;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Issuer, Variables};
 use gateway::error::{Error, Kind};
@@ -59,7 +60,8 @@ impl State {
     /// # Errors
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
-        let store = Store::new(aws.dynamodb(), variables.table()?);
+        let cache = Cache::read(aws, variables, &clock)?;
+        let store = Store::new(aws.dynamodb(), variables.table()?).with_cache(cache);
         Ok(Self {
             store,
             signing: Signing::new(aws, variables)?,

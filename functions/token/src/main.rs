@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::Variables;
-use gateway::{http, telemetry};
+use gateway::config::Function;
+use gateway::{http, startup};
 use token::{State, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start("token", &Variables::Process)?;
-    let aws = Aws::from_environment(Variables::Process)?;
-    let state = State::new(&aws, &Variables::Process, Clock::System)?;
+    let variables = startup::begin(Function::Token).await?;
+    let aws = Aws::from_environment(variables.clone())?;
+    let state = State::new(&aws, &variables, Clock::System)?;
     state.refuse_weak_secret().await?;
     http::serve_buffered(router(Arc::new(state))).await
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::Variables;
-use gateway::{http, telemetry};
+use gateway::config::Function;
+use gateway::{http, startup};
 use upload::{State, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::start("upload", &Variables::Process)?;
-    let aws = Aws::from_environment(Variables::Process)?;
-    let state = State::new(&aws, &Variables::Process, Clock::System)?;
+    let variables = startup::begin(Function::Upload).await?;
+    let aws = Aws::from_environment(variables.clone())?;
+    let state = State::new(&aws, &variables, Clock::System)?;
     http::serve_streaming(router(Arc::new(state))).await
 }

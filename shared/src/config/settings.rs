@@ -1,4 +1,5 @@
-//! Settings that may stand in a YAML file and in the environment, which wins. The file is the one that `TOLLGATE_SETTINGS` names.
+//! Settings that belong together, read by the names that they have there. The file is the one beneath the variables, or, where there is
+//! none, the one that `TOLLGATE_SETTINGS` names. Each must be declared in [`super::tree`] to be taken from a file at all.
 //!
 //! A section has a path in the file (`storage.tls`) and a prefix for variables (`TOLLGATE_STORAGE_TLS`): its setting `ca_file` is
 //! `storage.tls.ca_file` there and `TOLLGATE_STORAGE_TLS_CA_FILE` here. A list is a list in the file, or text with commas in either.
@@ -6,20 +7,15 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
+use super::file::{File, scalar_text};
 use super::{ConfigError, Variables};
 
 /// The environment, and the file beneath it if there is one.
 pub struct Settings<'a> {
     variables: &'a Variables,
     file: Option<File>,
-}
-
-struct File {
-    name: String,
-    root: Value,
 }
 
 /// One value, and where it stands.
@@ -34,6 +30,10 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// [`ConfigError::File`] when it cannot be read, or is not a YAML map.
     pub fn read(variables: &'a Variables) -> Result<Self, ConfigError> {
+        if let Some(file) = variables.file() {
+            let file = Some(file.clone());
+            return Ok(Self { variables, file });
+        }
         let Some(name) = variables.text("TOLLGATE_SETTINGS") else {
             return Ok(Self { variables, file: None });
         };
@@ -49,12 +49,7 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// As [`Self::read`].
     pub fn with_file(variables: &'a Variables, name: &str, text: &str) -> Result<Self, ConfigError> {
-        let root = root(text).map_err(|fault| ConfigError::File {
-            file: name.to_owned(),
-            fault,
-        })?;
-        let name = name.to_owned();
-        let file = Some(File { name, root });
+        let file = Some(File::of(name, text)?);
         Ok(Self { variables, file })
     }
 
@@ -181,7 +176,7 @@ impl<'a> Section<'a> {
         let variable = variable(&self.prefix, name);
         if let Some(text) = self.settings.variables.text(&variable) {
             return Some(Found {
-                place: format!("the environment variable {variable}"),
+                place: self.settings.variables.place(&variable),
                 value: Value::String(text),
             });
         }
@@ -194,10 +189,7 @@ impl<'a> Section<'a> {
     }
 
     fn node<'f>(&self, file: &'f File) -> &'f Value {
-        let mut steps = self.path.split('.');
-        steps
-            .try_fold(&file.root, |node, step| node.get(step))
-            .unwrap_or(&Value::Null)
+        file.node(&self.path)
     }
 }
 
@@ -214,52 +206,6 @@ fn wrong(place: String, expected: &str) -> ConfigError {
 
 fn variable(prefix: &str, name: &str) -> String {
     format!("{prefix}_{}", name.to_ascii_uppercase())
-}
-
-/// A scalar as somebody would type it: `minimum_version: 1.3` is a number to YAML.
-fn scalar_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
-        _ => None,
-    }
-}
-
-/// The one map that the file must be; an empty file is an empty one. What is wrong is told in words that do not repeat it.
-fn root(text: &str) -> Result<Value, String> {
-    let documents = Yaml::load_from_str(text).map_err(|error| {
-        let marker = error.marker();
-        format!("is no YAML: line {}, column {}", marker.line(), marker.col() + 1)
-    })?;
-    match documents.as_slice() {
-        [] => Ok(json!({})),
-        [document] => match json_of(document)? {
-            Value::Null => Ok(json!({})),
-            map @ Value::Object(_) => Ok(map),
-            _ => Err("must be a map".to_owned()),
-        },
-        _ => Err("must be one YAML document".to_owned()),
-    }
-}
-
-fn json_of(node: &Yaml<'_>) -> Result<Value, String> {
-    Ok(match node {
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Value(Scalar::Boolean(value)) => json!(value),
-        Yaml::Value(Scalar::Integer(value)) => json!(value),
-        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
-        Yaml::Value(Scalar::String(value)) => json!(value),
-        Yaml::Sequence(items) => Value::Array(items.iter().map(json_of).collect::<Result<_, _>>()?),
-        Yaml::Mapping(entries) => {
-            let pairs = entries.iter().map(|(key, value)| match key {
-                Yaml::Value(Scalar::String(key)) => Ok((key.to_string(), json_of(value)?)),
-                _ => Err("has a name that is no text".to_owned()),
-            });
-            Value::Object(pairs.collect::<Result<Map<_, _>, _>>()?)
-        }
-        _ => return Err("has a tag or an alias, which settings do not use".to_owned()),
-    })
 }
 
 #[cfg(test)]

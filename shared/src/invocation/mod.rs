@@ -17,7 +17,6 @@ mod meter;
 pub mod routes;
 mod settlement;
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +26,9 @@ use http::HeaderMap;
 
 use crate::aws::Aws;
 use crate::bound::LARGEST;
+use crate::cache::Cache;
 use crate::clock::{Clock, Stopwatch};
-use crate::config::{ConfigError, Variables};
+use crate::config::{ConfigError, Variables, tree};
 use crate::context;
 use crate::error::{Error, Kind};
 use crate::http::Caller;
@@ -48,13 +48,6 @@ use admission::{Admission, Wish, admit};
 use known_models::KnownModels;
 use live::Live;
 use metadata::Metadata;
-
-/// Lambda's longest timeout, which the model functions have.
-const DEFAULT_CALL_SECONDS: u32 = 900;
-const DEFAULT_RETENTION_DAYS: u32 = 400;
-const DEFAULT_LEAST_ANSWER_TOKENS: u32 = 256;
-/// Seconds of silence, as Anthropic's own API keeps them.
-const DEFAULT_PING: NonZeroU64 = NonZeroU64::new(15).unwrap();
 
 /// What model calls need: their own clients, the price list and the catalog.
 #[derive(Debug)]
@@ -102,25 +95,22 @@ impl Models {
     /// # Errors
     /// [`SetUpError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, SetUpError> {
-        let ping: NonZeroU64 = variables.or("TOLLGATE_SSE_PING_SECONDS", "whole seconds, at least 1", DEFAULT_PING)?;
-        let store = Store::new(aws.dynamodb(), variables.table()?);
+        let ping = tree::SSE_PING_SECONDS.get(variables)?;
+        let cache = Cache::read(aws, variables, &clock)?;
+        let store = Store::new(aws.dynamodb(), variables.table()?).with_cache(cache);
         let prices = Prices::new(store.clone(), clock.clone())?;
         Ok(Self {
             bedrock: Bedrock::new(aws.bedrockruntime()),
             objects: Objects::read_from(aws, variables, &clock)?,
             limits: Limits::new(store.clone(), clock.clone()),
             store,
-            call_seconds: variables.or("TOLLGATE_CALL_SECONDS", "whole seconds", DEFAULT_CALL_SECONDS)?,
-            retention_days: variables.or("TOLLGATE_USAGE_RETENTION_DAYS", "whole days", DEFAULT_RETENTION_DAYS)?,
-            least_answer_tokens: variables.or(
-                "TOLLGATE_LEAST_ANSWER_TOKENS",
-                "a whole number of tokens",
-                DEFAULT_LEAST_ANSWER_TOKENS,
-            )?,
+            call_seconds: tree::CALL_SECONDS.get(variables)?,
+            retention_days: tree::USAGE_RETENTION_DAYS.get(variables)?,
+            least_answer_tokens: tree::LEAST_ANSWER_TOKENS.get(variables)?,
             models: KnownModels::new(prices.seed()),
             prices,
             clock,
-            region: variables.required("AWS_REGION", "the AWS region")?,
+            region: tree::AWS_REGION.get(variables)?.to_string(),
             ping_after: Duration::from_secs(ping.get()),
         })
     }

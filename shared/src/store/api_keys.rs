@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
+use crate::lookups;
 use crate::model::AllowedModels;
 use crate::principal::{Subject, Team};
 use crate::scope::Scopes;
@@ -119,7 +120,7 @@ impl Store {
             .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()))
             .build()
             .map_err(Error::internal)?;
-        let outcome = self
+        let write = self
             .client
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(count).build())
@@ -131,14 +132,16 @@ impl Store {
             )?)?)
             .transact_items(self.audit_write(audit)?)
             // A repetition after a lost answer must not count twice: DynamoDB knows the transaction by this token.
-            .client_request_token(client_token(&api_key.key_id))
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(KeyCreation::Created),
-            Err(error) if condition_failed(&error, 0) => Ok(KeyCreation::LimitReached),
-            Err(error) => Err(unavailable(error)),
-        }
+            .client_request_token(client_token(&api_key.key_id));
+        let write = async {
+            match write.send().await {
+                Ok(_) => Ok(KeyCreation::Created),
+                Err(error) if condition_failed(&error, 0) => Ok(KeyCreation::LimitReached),
+                Err(error) => Err(unavailable(error)),
+            }
+        };
+        self.changing(&[lookups::of_key(&api_key.digest)], Box::pin(write))
+            .await
     }
 
     /// The key with this digest.
@@ -194,7 +197,9 @@ impl Store {
             return Ok(false);
         };
         if api_key.revoked_at.is_some() {
-            return Ok(true);
+            // Whoever revoked it may have died before the cache was told.
+            let told = async { Ok(true) };
+            return self.changing(&[lookups::of_key(&api_key.digest)], Box::pin(told)).await;
         }
         let count = Update::builder()
             .table_name(&self.table)
@@ -203,22 +208,24 @@ impl Store {
             .expression_attribute_values(":minus_one", AttributeValue::N("-1".into()))
             .build()
             .map_err(Error::internal)?;
-        let outcome = self
+        let write = self
             .client
             .transact_write_items()
             .transact_items(self.mark_revoked(key::api_key(&api_key.digest), now)?)
             .transact_items(self.mark_revoked(key::owners_api_key(owner, key_id), now)?)
             .transact_items(TransactWriteItem::builder().update(count).build())
             .transact_items(self.audit_write(audit)?)
-            .client_request_token(&audit.audit_id)
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(true),
-            // Somebody else revoked it between the reading and the writing.
-            Err(error) if condition_failed(&error, 0) => Ok(true),
-            Err(error) => Err(unavailable(error)),
-        }
+            .client_request_token(&audit.audit_id);
+        let write = async {
+            match write.send().await {
+                Ok(_) => Ok(true),
+                // Somebody else revoked it between the reading and the writing.
+                Err(error) if condition_failed(&error, 0) => Ok(true),
+                Err(error) => Err(unavailable(error)),
+            }
+        };
+        self.changing(&[lookups::of_key(&api_key.digest)], Box::pin(write))
+            .await
     }
 
     fn mark_revoked(&self, key: key::Key, now: Timestamp) -> Result<TransactWriteItem, Error> {

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::{AuditEntry, Store, condition_failed, item, key, unavailable};
 use crate::budget::{Amount, BudgetId, BudgetSet, DEFAULT_ID, ScopeKind, Unit, Window};
 use crate::error::Error;
+use crate::lookups;
 
 const VERSION: u32 = 1;
 
@@ -86,6 +87,17 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn change_budgets(
+        &self,
+        change: &BudgetChange<'_>,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<BudgetWrite, Error> {
+        let names = [lookups::LIMITS.name(&lookups::limits_id(change.scope, change.id))];
+        self.changing(&names, Box::pin(self.try_change_budgets(change, now, audit)))
+            .await
+    }
+
+    async fn try_change_budgets(
         &self,
         change: &BudgetChange<'_>,
         now: Timestamp,

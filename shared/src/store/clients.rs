@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::certificate::CertificateLogin;
 use crate::error::Error;
+use crate::lookups;
 use crate::model::AllowedModels;
 use crate::principal::Team;
 use crate::random;
@@ -238,7 +239,7 @@ impl Store {
     /// [`crate::error::Kind::Unavailable`]
     pub async fn create_client(&self, client: &ServiceClient, audit: &AuditEntry) -> Result<bool, Error> {
         let put = self.put_new(item(key::client(&client.client_id), VERSION, client)?)?;
-        self.change_client_item(put, audit).await
+        self.change_client_item(&client.client_id, put, audit).await
     }
 
     /// Writes a changed service account over the one that was read; `audit` tells of it. `false`: another change came before.
@@ -246,8 +247,9 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn change_client(&self, changed: ServiceClient, audit: &AuditEntry) -> Result<bool, Error> {
+        let client_id = changed.client_id.clone();
         let put = self.next_revision(changed)?.build().map_err(Error::internal)?;
-        self.change_client_item(TransactWriteItem::builder().put(put).build(), audit)
+        self.change_client_item(&client_id, TransactWriteItem::builder().put(put).build(), audit)
             .await
     }
 
@@ -296,20 +298,27 @@ impl Store {
     }
 
     /// Makes a change of one item together with its audit entry. `false`: the item's condition does not hold.
-    async fn change_client_item(&self, change: TransactWriteItem, audit: &AuditEntry) -> Result<bool, Error> {
-        let outcome = self
+    async fn change_client_item(
+        &self,
+        client_id: &str,
+        change: TransactWriteItem,
+        audit: &AuditEntry,
+    ) -> Result<bool, Error> {
+        let write = self
             .client
             .transact_write_items()
             .transact_items(change)
             .transact_items(self.audit_write(audit)?)
-            .client_request_token(&audit.audit_id)
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error, 0) => Ok(false),
-            Err(error) => Err(unavailable(error)),
-        }
+            .client_request_token(&audit.audit_id);
+        let write = async {
+            match write.send().await {
+                Ok(_) => Ok(true),
+                Err(error) if condition_failed(&error, 0) => Ok(false),
+                Err(error) => Err(unavailable(error)),
+            }
+        };
+        self.changing(&[lookups::ACCOUNTS.name(client_id)], Box::pin(write))
+            .await
     }
 
     /// The service account with this id.
@@ -357,6 +366,6 @@ impl Store {
             .build()
             .map_err(Error::internal)?;
         let change = TransactWriteItem::builder().update(update).build();
-        Ok(self.change_client_item(change, audit).await? || self.client(client_id).await?.is_some())
+        Ok(self.change_client_item(client_id, change, audit).await? || self.client(client_id).await?.is_some())
     }
 }

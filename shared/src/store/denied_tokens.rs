@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ServiceClient, Store, item, key};
 use crate::error::Error;
+use crate::lookups;
 
 const VERSION: u32 = 1;
 
@@ -25,7 +26,8 @@ impl Store {
             jti: jti.to_owned(),
             expires_at: ends_at_seconds,
         };
-        self.insert(item(key::denied_token(jti), VERSION, denied)?)
+        let write = self.insert(item(key::denied_token(jti), VERSION, denied)?);
+        self.changing(&[lookups::DENIED.name(jti)], Box::pin(write))
             .await
             .map(drop)
     }

@@ -44,9 +44,11 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::cache::{Cache, Name};
 use crate::error::Error;
 
 pub use alerts::PendingAlert;
@@ -89,6 +91,7 @@ const MAX_PLACE: usize = 512;
 pub struct Store {
     client: Client,
     table: String,
+    cache: Option<Cache>,
 }
 
 /// One page of a list, and where the next one begins.
@@ -162,21 +165,42 @@ impl Cursor {
 impl Store {
     /// The table of this name.
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self {
+            client,
+            table,
+            cache: None,
+        }
     }
 
-    /// Asks whether the table answers, for health.
+    /// The same table, whose changes a cache is told of.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<Cache>) -> Self {
+        Self { cache, ..self }
+    }
+
+    /// What is told of changes.
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
+    }
+
+    /// Makes a change, and lets the cache forget what it concerns: before, so that a function that dies in between leaves nothing behind that is
+    /// over, and after, so that what others have read meanwhile is gone too. That the cache fails keeps nobody from the change.
+    async fn changing<T>(&self, names: &[Name], change: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
+        let Some(cache) = &self.cache else {
+            return change.await;
+        };
+        cache.forget(names).await;
+        let outcome = change.await;
+        cache.forget(names).await;
+        outcome
+    }
+
+    /// Asks whether the table can be read, for health, by an item that is read all the time.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn check(&self) -> Result<(), Error> {
-        self.client
-            .describe_table()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map(drop)
-            .map_err(unavailable)
+        self.price_revision().await.map(drop)
     }
 
     /// Reads one item, as it is after every write that was answered before.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Item, Store, condition_failed, item, key, unavailable, was_conflict};
 use crate::error::{Error, Kind};
+use crate::lookups;
 use crate::price::{BandRates, Entry, LongContext, PricedModel, Rates, ServiceTier, TokenRate};
 use crate::usage::Tokens;
 
@@ -129,24 +130,26 @@ impl Store {
         entries: &[Entry],
         audit: &AuditEntry,
     ) -> Result<PriceWrite, Error> {
-        let outcome = self
+        let write = self
             .client
             .transact_write_items()
             .transact_items(self.move_price_head(revision)?)
             .transact_items(self.put_new(revision_item(revision + 1, entries)?)?)
             .transact_items(self.audit_write(audit)?)
             // A repetition after a lost answer is the same transaction, and not one that was overtaken by itself.
-            .client_request_token(&audit.audit_id)
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(PriceWrite::Written),
-            // The audit entry's id is this change's alone: if it is there, this is a repetition of what was written.
-            Err(error) if condition_failed(&error, 2) => Ok(PriceWrite::Written),
-            Err(error) if condition_failed(&error, 0) || condition_failed(&error, 1) => Ok(PriceWrite::Overtaken),
-            Err(error) if was_conflict(&error) => Ok(PriceWrite::Overtaken),
-            Err(error) => Err(unavailable(error)),
-        }
+            .client_request_token(&audit.audit_id);
+        let write = async {
+            match write.send().await {
+                Ok(_) => Ok(PriceWrite::Written),
+                // The audit entry's id is this change's alone: if it is there, this is a repetition of what was written.
+                Err(error) if condition_failed(&error, 2) => Ok(PriceWrite::Written),
+                Err(error) if condition_failed(&error, 0) || condition_failed(&error, 1) => Ok(PriceWrite::Overtaken),
+                Err(error) if was_conflict(&error) => Ok(PriceWrite::Overtaken),
+                Err(error) => Err(unavailable(error)),
+            }
+        };
+        self.changing(&[lookups::PRICE_REVISION.name(lookups::PRICES)], Box::pin(write))
+            .await
     }
 
     fn move_price_head(&self, from: u64) -> Result<TransactWriteItem, Error> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuditEntry, Cursor, List, Page, Store, condition_failed, item, key, unavailable};
 use crate::error::Error;
+use crate::lookups;
 use crate::model::AllowedModels;
 use crate::principal::Team;
 
@@ -72,7 +73,7 @@ impl Store {
                 .expression_attribute_values(":read", AttributeValue::N((next - 1).to_string())),
         };
         let put = put.build().map_err(Error::internal)?;
-        self.change_team_item(TransactWriteItem::builder().put(put).build(), audit)
+        self.change_team_item(&team.team, TransactWriteItem::builder().put(put).build(), audit)
             .await
     }
 
@@ -88,24 +89,31 @@ impl Store {
             .expression_attribute_values(":read", AttributeValue::N(team.revision.to_string()))
             .build()
             .map_err(Error::internal)?;
-        self.change_team_item(TransactWriteItem::builder().delete(delete).build(), audit)
+        self.change_team_item(&team.team, TransactWriteItem::builder().delete(delete).build(), audit)
             .await
     }
 
-    async fn change_team_item(&self, change: TransactWriteItem, audit: &AuditEntry) -> Result<bool, Error> {
-        let outcome = self
+    async fn change_team_item(
+        &self,
+        team: &Team,
+        change: TransactWriteItem,
+        audit: &AuditEntry,
+    ) -> Result<bool, Error> {
+        let write = self
             .client
             .transact_write_items()
             .transact_items(change)
             .transact_items(self.audit_write(audit)?)
-            .client_request_token(&audit.audit_id)
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error, 0) || super::was_conflict(&error) => Ok(false),
-            Err(error) => Err(unavailable(error)),
-        }
+            .client_request_token(&audit.audit_id);
+        let write = async {
+            match write.send().await {
+                Ok(_) => Ok(true),
+                Err(error) if condition_failed(&error, 0) || super::was_conflict(&error) => Ok(false),
+                Err(error) => Err(unavailable(error)),
+            }
+        };
+        self.changing(&[lookups::TEAMS.name(team.as_str())], Box::pin(write))
+            .await
     }
 
     /// Whether any person, or any service account that was not ended, is of this team now. All of them are looked through.

@@ -13,6 +13,7 @@ use super::directory::NamePointer;
 use super::users::{Identity, StoredIdentity, User};
 use super::{AuditEntry, Item, List, Page, Store, condition_failed, item, key, unavailable, was_conflict};
 use crate::error::Error;
+use crate::lookups;
 
 const VERSION: u32 = 1;
 
@@ -96,7 +97,16 @@ impl Store {
     pub(super) async fn change_user_and(
         &self,
         change: &UserChange<'_>,
-        more: impl Fn() -> Vec<TransactWriteItem>,
+        more: impl Fn() -> Vec<TransactWriteItem> + Send + Sync,
+    ) -> Result<UserWrite, Error> {
+        let names = [lookups::PEOPLE.name(&change.after.user_id)];
+        self.changing(&names, Box::pin(self.write_user_and(change, more))).await
+    }
+
+    async fn write_user_and(
+        &self,
+        change: &UserChange<'_>,
+        more: impl Fn() -> Vec<TransactWriteItem> + Send + Sync,
     ) -> Result<UserWrite, Error> {
         for _ in 0..MOST_TRIES {
             let mut own = vec![self.user_put(change)?];

@@ -12,7 +12,7 @@ use crate::principal::Team;
 use crate::scope::Scopes;
 
 const NAME: &str = "TOLLGATE_TRUSTED_ISSUERS";
-const EXPECTED: &str = "a JSON list of {issuer, label, audience, algorithms, grants_claim, grants, team_claim?, teams?}, each issuer an \
+pub(crate) const EXPECTED: &str = "a JSON list of {issuer, label, audience, algorithms, grants_claim, grants, team_claim?, teams?}, each issuer an \
                         https URL, each label 1 to 32 of a-z 0-9 - and its own, each algorithm EdDSA, ES256 or RS256";
 
 /// An issuer that is trusted.
@@ -37,6 +37,11 @@ pub(super) struct TrustedIssuer {
     /// The team of each value of it.
     #[serde(default)]
     teams: BTreeMap<String, Team>,
+}
+
+/// Whether a text is a right list, where issuers may be on this machine.
+pub(crate) fn is_right(text: &str) -> bool {
+    read(&Variables::Given(vec![(NAME, text.to_owned())]), true).is_ok()
 }
 
 /// # Errors

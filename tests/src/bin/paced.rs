@@ -45,15 +45,15 @@ async fn serve(name: &str, clock: Clock) -> Result<(), Error> {
         }
         "invoke" => serve_streaming(invoke::router(Arc::new(Models::new(&aws, &variables, clock)?))).await,
         "stream" => serve_streaming(stream::router(Arc::new(Models::new(&aws, &variables, clock)?))).await,
-        "authorizer" => authorize(&authorizer::State::new(&aws, &variables, clock)?).await,
-        "sweep" => sweep(&sweep::State::new(&aws, &variables, clock)?).await,
+        "authorizer" => Box::pin(authorize(&authorizer::State::new(&aws, &variables, clock)?)).await,
+        "sweep" => Box::pin(sweep(&sweep::State::new(&aws, &variables, clock)?)).await,
         other => Err(format!("there is no function {other:?}").into()),
     }
 }
 
 async fn authorize(state: &authorizer::State) -> Result<(), Error> {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
-        state.authorize(&event.payload).await.map_err(Error::from)
+        Box::pin(state.authorize(&event.payload)).await.map_err(Error::from)
     }))
     .await
 }

@@ -496,16 +496,7 @@ fn scim_cases() -> Vec<Case> {
         dialect: Dialect::Scim,
         ..case(method, route, "u_none", directory, status)
     };
-    let mut cases: Vec<_> = routes.into_iter().map(of).collect();
-    let body = json!({ "messages": [{ "role": "user", "content": [{ "text": mark }] }] }).to_string();
-    for route in ["/bedrock/model/{id}/converse", "/bedrock/model/{id}/converse-stream"] {
-        cases.push(Case {
-            body: body.clone(),
-            dialect: Dialect::Bedrock,
-            ..case("POST", route, MODEL, Some("models:invoke"), 200)
-        });
-    }
-    cases
+    routes.into_iter().map(of).collect()
 }
 
 /// Of a model that nothing else asks for; all of it is taken away in the end.

@@ -12,8 +12,8 @@ def total(usages):
 
 
 def differences(records, counted, calls, told):
-    """What does not agree, in words. `calls` is the whole ledger by request id, `told` what the client counted of the rows `counted`, or
-    None."""
+    """What does not agree, in words. `calls` is the whole ledger by request id, `told` what the client counted of the rows
+    `counted`, or None."""
     found = []
     for record in records:
         name = f"usage row {record['request_id']} ({record['model']})"
@@ -28,14 +28,16 @@ def differences(records, counted, calls, told):
             found.append(f"{name}: outcome {record['outcome']}, estimated {record['estimated']}")
     sums = total(record["usage"] for record in counted)
     if told is not None and tuple(told) != sums:
-        found.append(f"the client counted {tuple(told)} tokens (input, output, cache read, cache written), and the usage rows {sums}")
+        names = "(input, output, cache read, cache written)"
+        found.append(f"the client counted {tuple(told)} tokens {names}, and the usage rows {sums}")
     return found
 
 
 def unclaimed(records, calls):
     """The ledger's calls that are in no usage row, or in two."""
     claimed = [record["upstream_request_id"] for record in records]
-    missing = [f"the mock billed {call['operation']} of {call['model']}, which no usage row has" for key, call in calls.items() if key not in claimed]
+    lost = [call for key, call in calls.items() if key not in claimed]
+    missing = [f"the mock billed {call['operation']} of {call['model']}, which no usage row has" for call in lost]
     twice = [f"two usage rows are of the mock's call {key}" for key in sorted(set(claimed)) if claimed.count(key) > 1]
     return missing + twice
 

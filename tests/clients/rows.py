@@ -6,8 +6,10 @@ filled in when it runs, and are left as they are in the table. What a mode does 
 
 import dataclasses
 
-ANTHROPIC = {"ANTHROPIC_BASE_URL": "{gateway}/anthropic", "ANTHROPIC_API_KEY": "{key}"}
-ANTHROPIC_TOKEN = {"ANTHROPIC_BASE_URL": "{gateway}/anthropic", "ANTHROPIC_AUTH_TOKEN": "{key}"}
+BASE = {"ANTHROPIC_BASE_URL": "{gateway}/anthropic"}
+AUTH_TOKEN = {"ANTHROPIC_AUTH_TOKEN": "{key}"}
+ANTHROPIC = {**BASE, "ANTHROPIC_API_KEY": "{key}"}
+ANTHROPIC_TOKEN = {**BASE, **AUTH_TOKEN}
 BEDROCK = {
     "ANTHROPIC_BEDROCK_BASE_URL": "{gateway}/bedrock",
     "AWS_BEARER_TOKEN_BEDROCK": "{key}",
@@ -68,6 +70,13 @@ def modes(settings, *names):
 
 
 MESSAGES = ("sync", "async", "stream helper", "async stream helper", "raw events", "tool and its result", "tool runner")
+MESSAGES_JS = ("create", "stream helper", "raw events", "tool and its result", "tool runner")
+FEW, FEW_JS = ("sync", "stream helper", "tool and its result"), ("create", "stream helper", "tool and its result")
+CHAT = ("invoke", "stream", "tool and its result")
+PYTHON = (*MESSAGES, "prompt cache", "prompt cache, streamed", "files")
+INVOKE = ("invoke_model", "invoke_model_with_response_stream", "invoke_model, profile ARN")
+CONVERSE = ("converse", "converse, tool and its result", "converse_stream")
+
 PROGRAMS = (
     Program(
         "python3",
@@ -76,30 +85,26 @@ PROGRAMS = (
         (
             Mode("Anthropic, auth token", ANTHROPIC_TOKEN, **CODE),
             Mode("Anthropic, API key", ANTHROPIC, **CODE),
-            Mode("Anthropic, apiKeyHelper", {"ANTHROPIC_BASE_URL": "{gateway}/anthropic", "apiKeyHelper": "echo {key}"}, **CODE),
+            Mode("Anthropic, apiKeyHelper", {**BASE, "apiKeyHelper": "echo {key}"}, **CODE),
             Mode("Bedrock, bearer token", {**CODE_BEDROCK, "AWS_BEARER_TOKEN_BEDROCK": "{key}"}, **CODE),
-            Mode(
-                "Bedrock, auth token",
-                {**CODE_BEDROCK, "CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1", "ANTHROPIC_AUTH_TOKEN": "{key}"},
-                **CODE,
-            ),
+            Mode("Bedrock, auth token", {**CODE_BEDROCK, "CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1", **AUTH_TOKEN}, **CODE),
         ),
     ),
     *(
-        Program(
-            "python",
-            tool,
-            "anthropic_python.py",
-            (*modes(ANTHROPIC, *MESSAGES, "prompt cache", "prompt cache, streamed", "files"), *modes(ANTHROPIC_TOKEN, "auth token")),
-        )
+        Program("python", tool, "anthropic_python.py", (*modes(ANTHROPIC, *PYTHON), *modes(ANTHROPIC_TOKEN, "auth token")))
         for tool in ("venv-sdk", "venv-anthropic-0.75")
     ),
     Program("python", "venv-sdk", "anthropic_bedrock.py", modes(BEDROCK, *MESSAGES)),
-    Program("python", "venv-sdk", "anthropic_mantle.py", modes(MANTLE, "sync", "stream helper", "tool and its result")),
-    Program("node", "clients", "anthropic_js.js", modes(ANTHROPIC, "create", "stream helper", *MESSAGES[4:], "prompt cache", "files")),
-    Program("node", "clients", "anthropic_bedrock.js", modes(BEDROCK, "create", "stream helper", *MESSAGES[4:])),
-    Program("node", "clients", "anthropic_mantle.js", modes(MANTLE, "create", "stream helper", "tool and its result")),
-    Program("python", "venv-sdk", "boto.py", modes(AWS, "invoke_model", "invoke_model_with_response_stream", "invoke_model, profile ARN")),
-    Program("python", "venv-langchain", "langchain_anthropic_.py", modes(ANTHROPIC, "invoke", "ainvoke", "stream", "tool and its result")),
-    Program("python", "venv-langchain", "langchain_aws_.py", modes(AWS, "ChatBedrock, invoke", "ChatBedrock, stream", "ChatBedrock, tool and its result")),
+    Program("python", "venv-sdk", "anthropic_mantle.py", modes(MANTLE, *FEW)),
+    Program("node", "clients", "anthropic_js.js", modes(ANTHROPIC, *MESSAGES_JS, "prompt cache", "files")),
+    Program("node", "clients", "anthropic_bedrock.js", modes(BEDROCK, *MESSAGES_JS)),
+    Program("node", "clients", "anthropic_mantle.js", modes(MANTLE, *FEW_JS)),
+    Program("python", "venv-sdk", "boto.py", modes(AWS, *INVOKE, *CONVERSE)),
+    Program("python", "venv-langchain", "langchain_anthropic_.py", modes(ANTHROPIC, *CHAT, "ainvoke")),
+    Program(
+        "python",
+        "venv-langchain",
+        "langchain_aws_.py",
+        modes(AWS, *(f"{kind}, {mode}" for kind in ("ChatBedrock", "ChatBedrockConverse") for mode in CHAT)),
+    ),
 )

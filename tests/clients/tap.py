@@ -144,8 +144,8 @@ class Tap:
 
 
 class Taps:
-    """Serves taps in a thread of its own, for as long as its block lasts. `serves` is the TLS of those who come, `trusts` that towards
-    the gateway."""
+    """Serves taps in a thread of its own, for as long as its block lasts. `serves` is the TLS of those who come, `trusts` that
+    towards the gateway."""
 
     def __init__(self, serves=None, trusts=None):
         self.serves, self.trusts = serves, trusts

@@ -48,9 +48,11 @@ def content(text):
     return {"content": [{"text": text}], "role": "user"}
 
 
-ASKED = content(mock("What is the weather?", text="I will look.", tool_use={"name": "weather", "input": {"city": "Zürich"}}, output_tokens=20))
+USE = {"name": "weather", "input": {"city": "Zürich"}}
+ASKED = content(mock("What is the weather?", text="I will look.", tool_use=USE, output_tokens=20))
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-TOOLS = {"tools": [{"toolSpec": {"name": "weather", "description": "The weather of a city", "inputSchema": {"json": SCHEMA}}}]}
+WEATHER = {"name": "weather", "description": "The weather of a city", "inputSchema": {"json": SCHEMA}}
+TOOLS = {"tools": [{"toolSpec": WEATHER}]}
 
 
 def converse_counts(usage):
@@ -58,18 +60,21 @@ def converse_counts(usage):
     return (usage["inputTokens"], usage["outputTokens"], *cached)
 
 
+def words(block):
+    use = block.get("toolUse")
+    return f"{use['name']}({use['input']['city']})" if use else block["text"]
+
+
 def shown(answer):
-    blocks = answer["output"]["message"]["content"]
-    parts = [block["text"] if "text" in block else f"{block['toolUse']['name']}({block['toolUse']['input']['city']})" for block in blocks]
-    return f"{' '.join(parts)}; {answer['stopReason']}"
+    return f"{' '.join(map(words, answer['output']['message']['content']))}; {answer['stopReason']}"
 
 
-def said(text="Good day to you."):
-    return {"messages": [content(mock("Hello.", text=text, output_tokens=12, delta_tokens=1))], "inferenceConfig": {"maxTokens": 64}}
+SAID = [content(mock("Hello.", text="Good day to you.", output_tokens=12, delta_tokens=1))]
+COMMON = {"messages": SAID, "inferenceConfig": {"maxTokens": 64}}
 
 
 def converse(model=MODEL):
-    answer = client().converse(modelId=model, **said())
+    answer = client().converse(modelId=model, **COMMON)
     return shown(answer), [converse_counts(answer["usage"])]
 
 
@@ -85,14 +90,14 @@ def converse_tool():
 
 
 def converse_stream():
-    events = list(client().converse_stream(modelId=MODEL, **said())["stream"])
+    events = list(client().converse_stream(modelId=MODEL, **COMMON)["stream"])
     kinds = [kind for event in events for kind in event]
     (usage,) = [event["metadata"]["usage"] for event in events if "metadata" in event]
     return " ".join(dict.fromkeys(kinds)), [converse_counts(usage)]
 
 
 def count_tokens():
-    asked = {"converse": {"messages": said()["messages"]}}
+    asked = {"converse": {"messages": SAID}}
     counted = client().count_tokens(modelId=COUNTED, input=asked)["inputTokens"]
     body = {"invokeModel": {"body": json.dumps(HELLO)}}
     return f"{counted} tokens of converse, {client().count_tokens(modelId=COUNTED, input=body)['inputTokens']} of invoke", []

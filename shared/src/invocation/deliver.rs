@@ -180,7 +180,7 @@ async fn broken(live: &mut Live, form: &Form, message: &str) -> (Bytes, bool) {
     (bytes, true)
 }
 
-fn returned(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
     headers
         .iter()
         .filter(|(name, _)| is_returned(name))

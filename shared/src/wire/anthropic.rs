@@ -23,6 +23,19 @@ pub struct MessagesRequest {
     pub body: Bytes,
 }
 
+/// Reads a request to count a Messages request, which may lack `max_tokens`: Bedrock counts what it could be asked to answer, so the body
+/// gets what it must have.
+///
+/// # Errors
+/// [`crate::error::Kind::InvalidRequest`] with words for the caller.
+pub fn count_request(body: &[u8], betas: &[&str]) -> Result<MessagesRequest, Error> {
+    let mut object = Object::parse(body)?;
+    if object.text("max_tokens").is_none() {
+        object.set("max_tokens", "1".to_owned());
+    }
+    messages_request(object.to_json().as_bytes(), betas)
+}
+
 /// Reads a Messages request. `betas` are the flags of the header `anthropic-beta`, which Bedrock wants in the body.
 ///
 /// # Errors
@@ -241,6 +254,18 @@ mod tests {
             std::str::from_utf8(&request.body).unwrap(),
             r#"{"max_tokens":5,"system":[{"type":"text","text":"a","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"text","text":"b"}],"messages":[{"role":"user","content":"hi"}],"future_field":{"x": 1.0},"anthropic_version":"bedrock-2023-05-31"}"#
         );
+    }
+
+    #[test]
+    fn a_count_needs_no_length_of_the_answer() {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+        assert!(request(body).is_err());
+        let counted = count_request(body.as_bytes(), &[]).unwrap();
+        assert_eq!(
+            std::str::from_utf8(&counted.body).unwrap(),
+            r#"{"messages":[{"role":"user","content":"hi"}],"max_tokens":1,"anthropic_version":"bedrock-2023-05-31"}"#
+        );
+        assert!(count_request(br#"{"model":"m","messages":[]}"#, &[]).is_err());
     }
 
     #[test]

@@ -64,8 +64,8 @@ pub(super) async fn of_messages(
         (Some(tokens), _) => Ok(shown(tokens, "exact")),
         // It does not count for this model, in this region, or for this account.
         (None, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => {
-            let reason = upstream_error(status, &headers, &answer).message;
-            tracing::info!(model = model.base, reason, "Bedrock counts no tokens");
+            let kind = upstream_error(status, &headers, &answer).kind.label();
+            tracing::info!(model = model.base, kind, "Bedrock counts no tokens");
             Ok(shown(most(models, &model, &body).await?, "upper-bound"))
         }
         (None, _) => Err(told_by_bedrock(status, &headers, &answer)),

@@ -11,6 +11,7 @@ mod attachments;
 mod cost;
 mod counting;
 mod deliver;
+mod incoming;
 mod known_models;
 mod listing;
 mod live;

@@ -256,6 +256,18 @@ mod tests {
         );
     }
 
+    /// All that clients of today send beside the prompt, in their own bytes.
+    #[test]
+    fn no_field_of_todays_clients_is_lost() {
+        let fields = r#""max_tokens":32000,"thinking":{"type":"adaptive","display":"omitted"},"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]},"output_config":{"effort":"high","format":{"type":"json_schema","schema":{"a":1.0}}},"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"tools":[{"name":"t","input_schema":{"type":"object"},"cache_control":{"type":"ephemeral","ttl":"1h"},"defer_loading":true,"eager_input_streaming":true},{"type":"bash_20250124","name":"bash"},{"type":"text_editor_20250728","name":"str_replace_based_edit_tool"},{"type":"memory_20250818","name":"memory"},{"type":"tool_search_tool_regex_20251119","name":"search"}],"system":[{"type":"text","text":"x-anthropic-billing-header: a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}],"stop_sequences":["\u00e9"],"temperature":1.0,"top_k":5,"metadata":{"user_id":"u"},"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBE"},"citations":{"enabled":true},"context":"c"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}},{"type":"tool_result","tool_use_id":"t","content":[{"type":"tool_reference","tool_name":"n"}],"is_error":false},{"type":"search_result","source":"s","title":"t","content":[{"type":"text","text":"a"}],"citations":{"enabled":true}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"c2ln"},{"type":"redacted_thinking","data":"eA=="},{"type":"server_tool_use","id":"s","name":"n","input":{}}]}],"diagnostics":{"x": [1.50]}"#;
+        let body = format!(r#"{{"model":"m",{fields},"stream":true}}"#);
+        let request = request(&body).unwrap();
+        assert_eq!(
+            std::str::from_utf8(&request.body).unwrap(),
+            format!(r#"{{{fields},"anthropic_version":"bedrock-2023-05-31"}}"#)
+        );
+    }
+
     #[test]
     fn a_count_needs_no_length_of_the_answer() {
         let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;

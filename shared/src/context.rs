@@ -53,6 +53,19 @@ pub fn request_id(context: Option<&RequestContext>) -> String {
     }
 }
 
+/// The AWS account that this gateway serves on, of which its inference profiles are; twelve noughts where API Gateway does not say.
+pub fn account(context: Option<&RequestContext>) -> String {
+    let given = match context {
+        Some(RequestContext::ApiGatewayV1(context)) => context.account_id.as_deref().unwrap_or_default(),
+        _ => "",
+    };
+    if given.len() == 12 && given.bytes().all(|byte| byte.is_ascii_digit()) {
+        given.to_owned()
+    } else {
+        "0".repeat(12)
+    }
+}
+
 /// The client's certificate, as API Gateway verified it in the handshake: `requestContext.identity.clientCert`, which is there on a
 /// domain with mutual TLS alone ([AWS]).
 ///

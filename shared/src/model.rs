@@ -5,11 +5,15 @@
 //! of a name, and nothing that has no price gets through.
 
 mod allowed;
+mod application;
 mod arn;
 mod catalog;
+mod claude;
 
 pub use allowed::{AllowedModels, BadList};
+pub use application::ApplicationProfiles;
 pub use catalog::Catalog;
+pub use claude::ClaudeName;
 
 #[cfg(test)]
 mod tests;
@@ -126,7 +130,7 @@ impl Profile {
 pub struct ResolvedModel {
     /// What the caller wrote, as it was.
     pub requested: String,
-    /// What goes into Bedrock's path, still to be percent-encoded: an id with its profile prefix, or the caller's ARN.
+    /// What goes into Bedrock's path, still to be percent-encoded: an id with its profile prefix, or a configured application profile's ARN.
     pub bedrock_id: String,
     /// The price list's id.
     pub price_key: String,

@@ -4,6 +4,7 @@
 mod allowed_models;
 mod audit;
 mod audit_api;
+mod bedrock_api;
 mod budgets_api;
 mod clients_api;
 mod documents;

@@ -10,7 +10,14 @@ from transformed import ROOT, chosen, functions_by_binary, operations, reference
 MODEL_ROUTES = {
     ("POST", "/bedrock/model/{id}/invoke"),
     ("POST", "/bedrock/model/{id}/invoke-with-response-stream"),
+    ("POST", "/bedrock/model/{id}/converse"),
+    ("POST", "/bedrock/model/{id}/converse-stream"),
+    ("POST", "/bedrock/model/{id}/count-tokens"),
+    ("GET", "/bedrock/inference-profiles"),
     ("POST", "/anthropic/v1/messages"),
+    ("POST", "/anthropic/v1/messages/count_tokens"),
+    ("GET", "/anthropic/v1/models"),
+    ("GET", "/anthropic/v1/models/{id}"),
 }
 FILE_ROUTES = {
     ("POST", "/api/v1/files/upload"),
@@ -32,6 +39,9 @@ FILE_ROUTES = {
     ("DELETE", "/anthropic/v1/files/{id}"),
 }
 OPEN_ROUTES = {
+    ("GET", "/openapi.json"),
+    ("HEAD", "/"),
+    ("HEAD", "/anthropic"),
     ("POST", "/oauth/token"),
     ("POST", "/api/v1/auth/token"),
     ("POST", "/oauth/revoke"),
@@ -101,11 +111,12 @@ LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::Acco
 READS_BY_DAY = {"admin"}
 EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_TABLE"}
 TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
+PROFILES = {"TOLLGATE_MODELS_APPLICATION_PROFILES"}
 ENVIRONMENT = {
     "token": EVERY_FUNCTION | TOKENS | {"TOLLGATE_LOGIN", "TOLLGATE_MUTUAL_TLS_URL"},
     "authorizer": EVERY_FUNCTION | TOKENS | {"TOLLGATE_TRUSTED_ISSUERS"},
-    "invoke": EVERY_FUNCTION | {"TOLLGATE_BUCKET", "TOLLGATE_USAGE_RETENTION_DAYS"},
-    "stream": EVERY_FUNCTION | {"TOLLGATE_BUCKET", "TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"},
+    "invoke": EVERY_FUNCTION | {"TOLLGATE_BUCKET", "TOLLGATE_USAGE_RETENTION_DAYS"} | PROFILES,
+    "stream": EVERY_FUNCTION | {"TOLLGATE_BUCKET", "TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"} | PROFILES,
     "upload": EVERY_FUNCTION | {"TOLLGATE_BUCKET"},
     "admin": EVERY_FUNCTION | {"TOLLGATE_API_KEYS_PER_OWNER", "TOLLGATE_ISSUER", "TOLLGATE_LOGIN"},
     "sweep": EVERY_FUNCTION
@@ -371,10 +382,11 @@ class Roles(unittest.TestCase):
         self.assertEqual(denied, {})
 
     def test_each_names_its_resources(self):
-        models = {
-            "arn:${AWS::Partition}:bedrock:*::foundation-model/anthropic.*",
-            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/*anthropic.*",
-        }
+        models = [
+            "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
+            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/*",
+            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:application-inference-profile/*",
+        ]
         for name, function in functions_by_binary().items():
             logs = function["LoggingConfig"]["LogGroup"]["Ref"]
             allowed = {
@@ -382,7 +394,7 @@ class Roles(unittest.TestCase):
                 "dynamodb": [{"Fn::GetAtt": ["Table", "Arn"]}],
                 "secretsmanager": [{"Ref": "SigningSecret"}] + ([{"Fn::Sub": LOGIN_SECRETS}] if name == "token" else []),
                 "s3": [{"Fn::Sub": "${Bucket.Arn}/files/*"}],
-                "bedrock": [{"Fn::Sub": model} for model in sorted(models)],
+                "bedrock": [{"Fn::Sub": model} for model in models],
             }
             index = {"Fn::Sub": "${Table.Arn}/index/by_day"}
             if name == "sweep":

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State as Extract;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, head, post};
 use gateway::aws::Aws;
 use gateway::cache::Cache;
 use gateway::clock::Clock;
@@ -94,6 +94,9 @@ pub fn router(state: Arc<State>) -> Router {
             "/.well-known/oauth-authorization-server",
             get(metadata::authorization_server),
         )
+        // Clients ask whether there is anybody, before they show a credential.
+        .route("/", head(async || ()))
+        .route("/anthropic", head(async || ()))
         .merge(people_routes())
         .with_state(state)
 }

@@ -176,7 +176,9 @@ impl Play {
     /// Bills the input and the output so far.
     fn break_off(&mut self, outcome: &'static str, end: End) {
         self.end = Some(end);
-        let first = if self.sent > 0 { self.answer.first_tokens() } else { 0 };
+        // A stream of `Converse` begins without a token.
+        let begun = self.sent > 0 && !self.bill.entry.operation.converses();
+        let first = if begun { self.answer.first_tokens() } else { 0 };
         self.bill.settle(outcome, self.answer.tokens_in(self.said).max(first));
     }
 

@@ -10,6 +10,7 @@ use super::Issuer;
 use super::setting::{Declared, Function, Kind, Need, Setting};
 use super::values::{BackendKind, HttpUrl, LoginText, RedisUrl, Region, Source, TrustedText};
 use crate::jwt::KeyAlgorithm;
+use crate::model::ApplicationProfiles;
 use crate::tls::MinimumVersion;
 use crate::token_client::{Endpoint, Way};
 
@@ -87,6 +88,9 @@ settings! {
     USAGE_RETENTION_DAYS: u32 = "usage.retention_days", Whole(1, 36_500, "whole days"), Default("400"), &[Invoke, Stream, Sweep];
     /// After so long a silence an event stream says `ping`.
     SSE_PING_SECONDS: NonZeroU64 = "sse.ping_seconds", Whole(1, 240, "whole seconds"), Default("15"), MODELS;
+
+    /// Application inference profiles that may be called, with what they run: see api.md.
+    MODELS_APPLICATION_PROFILES: ApplicationProfiles = "models.application_profiles", List("ARN=MODEL with the ARN of a profile and the Bedrock id of its model"), Optional, MODELS;
 
     /// The secret that the signing keys are in.
     SIGNING_SECRET: String = "signing.secret", Text("the name or ARN of the signing secret"), Required, &[Token, Authorizer, Sweep];

@@ -7,7 +7,8 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::cost;
-use super::live::{Live, Next};
+use super::incoming::{Next, Source};
+use super::live::Live;
 use super::meter::End;
 use super::{Delivery, told_by_bedrock};
 use crate::error::{Error, Kind};
@@ -103,6 +104,15 @@ impl Form {
         }
     }
 
+    /// What a stream of events says last, once its answer has said that it is over: whatever comes behind that is no part of it, and
+    /// clients read no further. Frames have no such end.
+    fn last(&self, end: Option<End>) -> Option<Bytes> {
+        match end.filter(|_| self.delivery == Delivery::Events)? {
+            End::Complete => Some(sse::event("message_stop", r#"{"type":"message_stop"}"#)),
+            End::Failed => Some(self.error(Kind::ModelFailed, "Bedrock ended the stream with an error.")),
+        }
+    }
+
     /// An error inside the stream, since the head has been sent.
     fn error(&self, kind: Kind, message: &str) -> Bytes {
         match self.delivery {
@@ -127,7 +137,7 @@ const fn stream_exception(kind: Kind) -> &'static str {
 }
 
 /// The next bytes for the caller and whether they are the last; `None` at the end.
-async fn step(live: &mut Live, form: &Form) -> Option<(Bytes, bool)> {
+async fn step(live: &mut impl Source, form: &Form) -> Option<(Bytes, bool)> {
     loop {
         let next = if form.delivery == Delivery::Events {
             match tokio::time::timeout(form.ping_after, live.next()).await {
@@ -143,8 +153,10 @@ async fn step(live: &mut Live, form: &Form) -> Option<(Bytes, bool)> {
                 if let Err(error) = settle_at_the_end(live).await {
                     return Some((form.error(error.kind, &error.message), true));
                 }
-                if let Some(bytes) = form.frame(&frame) {
-                    return Some((bytes, false));
+                match (form.frame(&frame), form.last(live.end())) {
+                    (Some(bytes), last) => return Some((bytes, last.is_some())),
+                    (None, Some(last)) => return Some((last, true)),
+                    (None, None) => {}
                 }
             }
             Next::End if live.is_settled() => return None,
@@ -163,7 +175,7 @@ async fn step(live: &mut Live, form: &Form) -> Option<(Bytes, bool)> {
 }
 
 /// The frame that says that the answer is over waits until the row is written: who has seen it finds its row.
-async fn settle_at_the_end(live: &mut Live) -> Result<(), Error> {
+async fn settle_at_the_end(live: &mut impl Source) -> Result<(), Error> {
     match live.end() {
         Some(End::Complete) => live.settle(Outcome::Success).await,
         Some(End::Failed) => live.settle(Outcome::StreamInterrupted).await,
@@ -171,7 +183,7 @@ async fn settle_at_the_end(live: &mut Live) -> Result<(), Error> {
     }
 }
 
-async fn broken(live: &mut Live, form: &Form, message: &str) -> (Bytes, bool) {
+async fn broken(live: &mut impl Source, form: &Form, message: &str) -> (Bytes, bool) {
     let recorded = live.settle(Outcome::StreamInterrupted).await;
     let bytes = match recorded {
         Ok(()) => form.error(Kind::UpstreamUnavailable, message),
@@ -180,10 +192,13 @@ async fn broken(live: &mut Live, form: &Form, message: &str) -> (Bytes, bool) {
     (bytes, true)
 }
 
-fn returned(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
     headers
         .iter()
         .filter(|(name, _)| is_returned(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::model::Catalog;
+use crate::model::{ApplicationProfiles, Catalog};
 use crate::price::{PriceBook, PriceList};
 
 /// Knows the catalog of the last revision that was asked for.
@@ -13,9 +13,9 @@ pub struct KnownModels {
 }
 
 impl KnownModels {
-    /// Knows the built-in list, which is revision 0.
-    pub fn new(seed: &PriceList) -> Self {
-        let seed = Catalog::new(seed);
+    /// Knows the built-in list, which is revision 0, and the application profiles that the settings name.
+    pub fn new(seed: &PriceList, profiles: Option<ApplicationProfiles>) -> Self {
+        let seed = Catalog::new(seed).with_application_profiles(&profiles.unwrap_or_default());
         Self {
             last: Mutex::new((0, Arc::new(seed.clone()))),
             seed,

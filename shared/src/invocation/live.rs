@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::meter::{AnswerMeter, End};
+use super::incoming::{Incoming, Next, Source};
+use super::meter::End;
 use super::settlement::Settlement;
 use super::{Admitted, Delivery, Models};
 use crate::clock::Stopwatch;
@@ -11,14 +12,8 @@ use crate::store::{CallEnd, UsageRow};
 use crate::telemetry;
 use crate::upstream::Answer;
 use crate::usage::{Outcome, Tokens, Usage};
-use crate::wire::frames::{BrokenFrame, Frame, FrameReader};
-use aws_smithy_types::body::SdkBody;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use http_body_util::BodyExt as _;
-
-/// An answer in one piece may be this long; Bedrock's own are far shorter.
-const LONGEST_WHOLE_BYTES: usize = 64 * 1024 * 1024;
 
 /// A call whose row is not written yet. If it is dropped before (its caller left, and the runtime dropped the body),
 /// the answer is read to its end all the same and then settled, since Bedrock bills it to its end.
@@ -27,13 +22,9 @@ pub(super) struct Live(Option<Inner>);
 struct Inner {
     models: Arc<Models>,
     admitted: Admitted,
-    stopwatch: Stopwatch,
     status: Option<StatusCode>,
     headers: HeaderMap,
-    body: SdkBody,
-    reader: FrameReader,
-    meter: AnswerMeter,
-    first_byte_ms: Option<u64>,
+    incoming: Incoming,
     settlement: Option<Settlement>,
 }
 
@@ -48,29 +39,14 @@ enum Known {
     Nothing,
 }
 
-/// What comes next in a stream.
-#[derive(Debug)]
-pub(super) enum Next {
-    /// A frame.
-    Frame(Frame),
-    /// The end of the upstream's body.
-    End,
-    /// The upstream broke off, or sent what is no frame.
-    Broken(Box<dyn std::error::Error + Send + Sync>),
-}
-
 impl Live {
     pub(super) fn new(models: Arc<Models>, admitted: Admitted, stopwatch: Stopwatch) -> Self {
         Self(Some(Inner {
             models,
             admitted,
-            stopwatch,
             status: None,
             headers: HeaderMap::new(),
-            body: SdkBody::empty(),
-            reader: FrameReader::default(),
-            meter: AnswerMeter::default(),
-            first_byte_ms: None,
+            incoming: Incoming::new(stopwatch),
             settlement: None,
         }))
     }
@@ -80,7 +56,7 @@ impl Live {
         let inner = self.inner();
         inner.status = Some(answer.status);
         inner.headers = answer.headers;
-        inner.body = answer.body;
+        inner.incoming.body = answer.body;
     }
 
     pub(super) fn status(&mut self) -> StatusCode {
@@ -99,35 +75,9 @@ impl Live {
         self.inner().models.ping_after
     }
 
-    /// How the answer itself said that it ended.
-    pub(super) fn end(&mut self) -> Option<End> {
-        self.inner().meter.end()
-    }
-
-    pub(super) fn is_settled(&mut self) -> bool {
-        self.inner().settlement.is_some()
-    }
-
-    /// The next frame of a stream, observed by the meter. Cancelling it loses nothing.
-    pub(super) async fn next(&mut self) -> Next {
-        self.inner().next().await
-    }
-
     /// The whole body of an answer in one piece, observed by the meter if it reports success.
     pub(super) async fn whole(&mut self) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
         self.inner().whole().await
-    }
-
-    /// Writes the row, once; a second call does nothing.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::Unavailable`] when the table does not take it. The row is then in the log.
-    pub(super) async fn settle(&mut self, outcome: Outcome) -> Result<(), Error> {
-        let inner = self.inner();
-        let exact = inner.meter.reading().exact || !inner.status.is_some_and(|status| status.is_success());
-        inner
-            .settle(outcome, if exact { Known::Exactly } else { Known::InPart })
-            .await
     }
 
     /// Writes the row of a call that got no answer.
@@ -147,6 +97,28 @@ impl Live {
     }
 }
 
+impl Source for Live {
+    fn end(&mut self) -> Option<End> {
+        self.inner().incoming.meter.end()
+    }
+
+    fn is_settled(&mut self) -> bool {
+        self.inner().settlement.is_some()
+    }
+
+    async fn next(&mut self) -> Next {
+        self.inner().incoming.next().await
+    }
+
+    async fn settle(&mut self, outcome: Outcome) -> Result<(), Error> {
+        let inner = self.inner();
+        let exact = inner.incoming.meter.reading().exact || !inner.status.is_some_and(|status| status.is_success());
+        inner
+            .settle(outcome, if exact { Known::Exactly } else { Known::InPart })
+            .await
+    }
+}
+
 impl Drop for Live {
     fn drop(&mut self) {
         let Some(mut inner) = self.0.take().filter(|inner| inner.settlement.is_none()) else {
@@ -154,7 +126,7 @@ impl Drop for Live {
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             inner.log_loss(
-                &inner.row(Outcome::ClientDisconnected, inner.meter.reading().usage, true),
+                &inner.row(Outcome::ClientDisconnected, inner.incoming.meter.reading().usage, true),
                 &"the runtime is gone",
             );
             return;
@@ -166,66 +138,23 @@ impl Drop for Live {
 }
 
 impl Inner {
-    async fn next(&mut self) -> Next {
-        loop {
-            match self.reader.next_frame() {
-                Ok(Some(frame)) => {
-                    self.meter.frame(&frame.content);
-                    return Next::Frame(frame);
-                }
-                Ok(None) => {}
-                Err(broken) => return Next::Broken(broken.into()),
-            }
-            match self.data().await {
-                Some(Ok(bytes)) => self.reader.push(&bytes),
-                Some(Err(error)) => return Next::Broken(error),
-                None if self.reader.is_empty() => return Next::End,
-                None => return Next::Broken(BrokenFrame::CUT_OFF.into()),
-            }
-        }
-    }
-
     async fn whole(&mut self) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
-        let body = self.collected().await;
+        let body = self.incoming.collected().await;
         if self.status.is_some_and(|status| status.is_success()) {
             // Of an answer that broke off the head has come, and Bedrock's counts with it.
             let read = body.as_ref().map_or(&[][..], |body| body);
-            self.meter.whole(self.admitted.operation, &self.headers, read);
+            self.incoming.meter.whole(self.admitted.operation, &self.headers, read);
         }
         body
-    }
-
-    async fn collected(&mut self) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
-        let mut all = BytesMut::new();
-        while let Some(bytes) = self.data().await {
-            all.extend_from_slice(&bytes?);
-            if all.len() > LONGEST_WHOLE_BYTES {
-                return Err("the answer is too long".into());
-            }
-        }
-        Ok(all.freeze())
-    }
-
-    async fn data(&mut self) -> Option<Result<Bytes, Box<dyn std::error::Error + Send + Sync>>> {
-        loop {
-            let frame = match self.body.frame().await? {
-                Ok(frame) => frame,
-                Err(error) => return Some(Err(error)),
-            };
-            if let Ok(bytes) = frame.into_data() {
-                self.first_byte_ms.get_or_insert_with(|| self.stopwatch.elapsed_ms());
-                return Some(Ok(bytes));
-            }
-        }
     }
 
     /// Reads what is left for nobody, and settles.
     async fn finish(&mut self) {
         match self.admitted.delivery {
             Delivery::Whole => drop(self.whole().await),
-            Delivery::Frames | Delivery::Events => while let Next::Frame(_) = self.next().await {},
+            Delivery::Frames | Delivery::Events => while let Next::Frame(_) = self.incoming.next().await {},
         }
-        let known = if self.meter.reading().exact {
+        let known = if self.incoming.meter.reading().exact {
             Known::Exactly
         } else {
             Known::InPart
@@ -260,7 +189,7 @@ impl Inner {
     /// What was used. Where Bedrock did not live to say it, its count of the prompt stands for the prompt; where it said nothing at
     /// all, the most that the call could use stands for the call: what may have been billed is never taken for nothing.
     async fn usage(&self, known: Known) -> Usage {
-        let mut usage = self.meter.reading().usage;
+        let mut usage = self.incoming.meter.reading().usage;
         let admission = &self.admitted.admission;
         match known {
             Known::InPart if usage.prompt_tokens() == Tokens::ZERO => {
@@ -286,7 +215,7 @@ impl Inner {
     }
 
     fn row(&self, outcome: Outcome, usage: Usage, estimated: bool) -> UsageRow {
-        let reading = self.meter.reading();
+        let reading = self.incoming.meter.reading();
         if reading.metrics_disagree {
             tracing::warn!(
                 request_id = self.admitted.caller.request_id,
@@ -295,10 +224,10 @@ impl Inner {
         }
         let end = CallEnd {
             ended_at: self.models.clock.now(),
-            latency_ms: self.stopwatch.elapsed_ms(),
-            time_to_first_byte_ms: self.first_byte_ms,
+            latency_ms: self.incoming.stopwatch.elapsed_ms(),
+            time_to_first_byte_ms: self.incoming.first_byte_ms,
             outcome,
-            stop_reason: self.meter.stop_reason(),
+            stop_reason: self.incoming.meter.stop_reason(),
             upstream_status: self.status.map(|status| status.as_u16()),
             upstream_request_id: self.upstream_request_id(),
             usage,

@@ -9,8 +9,11 @@
 mod admission;
 mod attachments;
 mod cost;
+mod counting;
 mod deliver;
+mod incoming;
 mod known_models;
+mod listing;
 mod live;
 mod metadata;
 mod meter;
@@ -107,7 +110,7 @@ impl Models {
             call_seconds: tree::CALL_SECONDS.get(variables)?,
             retention_days: tree::USAGE_RETENTION_DAYS.get(variables)?,
             least_answer_tokens: tree::LEAST_ANSWER_TOKENS.get(variables)?,
-            models: KnownModels::new(prices.seed()),
+            models: KnownModels::new(prices.seed(), tree::MODELS_APPLICATION_PROFILES.find(variables)?),
             prices,
             clock,
             region: tree::AWS_REGION.get(variables)?.to_string(),
@@ -245,6 +248,11 @@ async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
     if let Err(error) = live.settle_without_answer(outcome, maybe_billed).await {
         return error;
     }
+    lost(failure)
+}
+
+/// That no answer came, as an error of ours.
+fn lost(failure: NoAnswer) -> Error {
     match failure {
         NoAnswer::NotSent(_) => Error::upstream_unavailable("Bedrock cannot be reached.", failure),
         NoAnswer::Lost(_) => Error::upstream_unavailable("Bedrock's answer was lost.", failure),

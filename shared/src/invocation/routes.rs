@@ -6,19 +6,21 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use http_body_util::BodyExt as _;
 use lambda_http::RequestExt as _;
+use lambda_http::request::RequestContext;
 use percent_encoding::percent_decode_str;
 
 use super::attachments::attach;
-use super::{Call, Delivery, Models, run};
+use super::{Call, Delivery, Models, counting, listing, run};
+use crate::context;
 use crate::error::{Error, Kind};
 use crate::http::{Caller, Outcome, require_content_type, require_identity_encoding};
 use crate::price::ServiceTier;
 use crate::scope::Scope;
 use crate::upstream::Operation;
-use crate::wire::anthropic::{beta_flags, check_invoke_body, messages_request};
+use crate::wire::anthropic::{beta_flags, check_invoke_body, count_request, messages_request};
 use crate::wire::bedrock::{FORWARDED, FORWARDED_OF_CONVERSE, PERFORMANCE_LATENCY, SERVICE_TIER};
 use crate::wire::converse;
 use crate::wire::dialect::Dialect;
@@ -26,12 +28,20 @@ use crate::wire::dialect::Dialect;
 /// Bedrock takes no longer body (InvokeModel, `body`).
 pub(super) const LONGEST_BODY_BYTES: usize = 25_000_000;
 
+/// What a path of Bedrock Runtime asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Call(Operation),
+    Count,
+}
+
 /// What stands behind a model's id, and what it asks for.
-const OPERATIONS: [(&str, Operation); 4] = [
-    ("invoke", Operation::Invoke),
-    ("invoke-with-response-stream", Operation::InvokeStream),
-    ("converse", Operation::Converse),
-    ("converse-stream", Operation::ConverseStream),
+const OPERATIONS: [(&str, Wanted); 5] = [
+    ("invoke", Wanted::Call(Operation::Invoke)),
+    ("invoke-with-response-stream", Wanted::Call(Operation::InvokeStream)),
+    ("converse", Wanted::Call(Operation::Converse)),
+    ("converse-stream", Wanted::Call(Operation::ConverseStream)),
+    ("count-tokens", Wanted::Count),
 ];
 
 /// A route of Bedrock Runtime: the body goes as it is, and so does the answer.
@@ -41,8 +51,15 @@ const OPERATIONS: [(&str, Operation); 4] = [
 pub async fn bedrock(models: &Arc<Models>, caller: Caller, request: Request) -> Outcome {
     caller.require(Scope::ModelsInvoke, &models.clock)?;
     let (parts, body) = read(request).await?;
-    let (model, operation) = wanted(parts.raw_http_path())?;
+    let (model, wanted) = wanted(parts.raw_http_path())?;
     require_identity_encoding(&parts.headers)?;
+    let operation = match wanted {
+        Wanted::Call(operation) => operation,
+        Wanted::Count => {
+            let headers = forwarded(&parts.headers, &FORWARDED_OF_CONVERSE);
+            return Box::pin(counting::as_it_is(models, &caller, &model, headers, body)).await;
+        }
+    };
     let (tier, headers, body) = if operation.converses() {
         (
             converse::check(&body)?,
@@ -83,16 +100,7 @@ pub async fn bedrock(models: &Arc<Models>, caller: Caller, request: Request) -> 
 pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) -> Outcome {
     caller.require(Scope::ModelsInvoke, &models.clock)?;
     let (parts, body) = read(request).await?;
-    if parts.headers.contains_key(http::header::CONTENT_TYPE) {
-        require_content_type(&parts.headers, "application/json")?;
-    }
-    require_identity_encoding(&parts.headers)?;
-    let values = parts
-        .headers
-        .get_all("anthropic-beta")
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let request = messages_request(&body, &beta_flags(values))?;
+    let request = messages_request(&body, &betas(&parts.headers)?)?;
     let (operation, delivery) = if request.stream {
         (Operation::InvokeStream, Delivery::Events)
     } else {
@@ -114,6 +122,58 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
         },
     ))
     .await
+}
+
+/// What a Messages request would count.
+///
+/// # Errors
+/// What the caller did wrong, or what Bedrock or the table could not do.
+pub async fn count_tokens(models: &Arc<Models>, caller: Caller, request: Request) -> Outcome {
+    caller.require(Scope::ModelsInvoke, &models.clock)?;
+    let (parts, body) = read(request).await?;
+    let request = count_request(&body, &betas(&parts.headers)?)?;
+    let body = Box::pin(attach(models, &caller, request.body)).await?;
+    Box::pin(counting::of_messages(models, &caller, &request.model, body)).await
+}
+
+/// The flags of a request to Anthropic's API, whose body is JSON.
+fn betas(headers: &HeaderMap) -> Result<Vec<&str>, Error> {
+    if headers.contains_key(http::header::CONTENT_TYPE) {
+        require_content_type(headers, "application/json")?;
+    }
+    require_identity_encoding(headers)?;
+    let values = headers.get_all("anthropic-beta").iter();
+    Ok(beta_flags(values.filter_map(|value| value.to_str().ok())))
+}
+
+/// The models that the credential may call, as Anthropic's API lists them.
+///
+/// # Errors
+/// What the caller did wrong, or what the table could not do.
+pub async fn list_models(models: &Arc<Models>, caller: Caller, uri: Uri) -> Outcome {
+    caller.require(Scope::ModelsInvoke, &models.clock)?;
+    listing::models(models, &caller, &uri).await
+}
+
+/// One model, by any of its names.
+///
+/// # Errors
+/// What the caller did wrong, or what the table could not do.
+pub async fn model(models: &Arc<Models>, caller: Caller, request: Request) -> Outcome {
+    caller.require(Scope::ModelsInvoke, &models.clock)?;
+    let id = request.raw_http_path().strip_prefix("/anthropic/v1/models/");
+    let id = percent_decode_str(id.unwrap_or_default()).decode_utf8();
+    listing::model(models, &caller, &id.map_err(|_| Error::not_found("model"))?).await
+}
+
+/// Bedrock's inference profiles of the models that the credential may call.
+///
+/// # Errors
+/// What the caller did wrong, or what the table could not do.
+pub async fn inference_profiles(models: &Arc<Models>, caller: Caller, request: Request) -> Outcome {
+    caller.require(Scope::ModelsInvoke, &models.clock)?;
+    let account = context::account(request.extensions().get::<RequestContext>());
+    listing::inference_profiles(models, &caller, request.uri(), &account).await
 }
 
 async fn read(request: Request<Body>) -> Result<(Parts, Bytes), Error> {
@@ -138,16 +198,18 @@ pub(super) fn too_large() -> Error {
 
 /// The model id between `/bedrock/model/` and the operation, percent-decoded once, and the operation. An ARN may come with its
 /// slashes encoded or not, so the operation is what stands behind the last one. What is decoded is what is looked up, priced and sent.
-fn wanted(raw_path: &str) -> Result<(String, Operation), Error> {
+fn wanted(raw_path: &str) -> Result<(String, Wanted), Error> {
     let no_path = || Error::not_found("path");
     let rest = raw_path.strip_prefix("/bedrock/model/").ok_or_else(no_path)?;
     let (id, name) = rest.rsplit_once('/').ok_or_else(no_path)?;
-    let operation = OPERATIONS.iter().find(|(known, _)| *known == name);
-    let (_, operation) = operation.ok_or_else(no_path)?;
+    let (_, wanted) = OPERATIONS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(no_path)?;
     let decoded = percent_decode_str(id)
         .decode_utf8()
         .map_err(|_| Error::invalid("model: not a model id"))?;
-    Ok((decoded.into_owned(), *operation))
+    Ok((decoded.into_owned(), *wanted))
 }
 
 /// The tier that the caller asks for. What changes the price otherwise has none here, and is refused.
@@ -185,12 +247,12 @@ mod tests {
 
     #[test]
     fn what_stands_behind_the_id_is_the_operation() {
-        for (name, operation) in OPERATIONS {
+        for (name, expected) in OPERATIONS {
             let path = format!("/bedrock/model/arn:aws:bedrock:us-east-1::foundation-model/a.b/{name}");
             let (id, wanted) = wanted(&path).unwrap();
             assert_eq!(
                 (id.as_str(), wanted),
-                ("arn:aws:bedrock:us-east-1::foundation-model/a.b", operation)
+                ("arn:aws:bedrock:us-east-1::foundation-model/a.b", expected)
             );
         }
     }

@@ -16,7 +16,7 @@ pub(super) enum ArnResource<'a> {
     Other,
 }
 
-/// Reads `arn:PARTITION:bedrock:REGION:ACCOUNT:KIND/ID`. Region and account are checked for their form alone: where a
+/// Reads `arn:PARTITION:bedrock:REGION:ACCOUNT:KIND/ID`. Region and account are checked for their form alone, and go no further: where a
 /// call goes is never chosen by its caller.
 pub(super) fn parse_arn(arn: &str) -> Result<ArnResource<'_>, ModelError> {
     let mut parts = arn.splitn(6, ':');

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::arn::{ArnResource, parse_arn};
-use super::{ANTHROPIC, ModelError, ModelId, Profile, ResolvedModel};
+use super::claude::{ClaudeName, Names};
+use super::{ApplicationProfiles, ModelError, ModelId, Profile, ResolvedModel};
 use crate::price::PriceList;
 
 /// Profiles for a model that is asked for by an Anthropic name, which says nothing about where it may run: the cheapest
@@ -46,15 +47,27 @@ impl Catalog {
         self.ids.iter().map(String::as_str)
     }
 
-    /// Serves an application inference profile too, which runs, and is priced as, the model of that Bedrock id.
-    pub fn with_application_profile(mut self, arn: &str, id: &str) -> Result<Self, ModelError> {
-        let arn: ModelId = arn.parse()?;
-        if parse_arn(arn.as_str())? != ArnResource::ApplicationProfile {
-            return Err(ModelError::Malformed);
-        }
-        let id = self.by_id(id)?.to_owned();
-        self.application_profiles.insert(arn.as_str().to_owned(), id);
-        Ok(self)
+    /// Every Claude once, whatever profiles it has, the newest first.
+    pub fn claudes(&self) -> Vec<ClaudeName> {
+        let bases = self.ids().filter_map(|id| split_profile(id).map(|(_, base)| base));
+        let mut claudes: Vec<_> = bases.filter_map(ClaudeName::of).collect();
+        claudes.sort_by_key(ClaudeName::newest_first);
+        claudes.dedup();
+        claudes
+    }
+
+    /// The ARNs of the application profiles, in order.
+    pub fn application_profiles(&self) -> impl Iterator<Item = &str> {
+        self.application_profiles.keys().map(String::as_str)
+    }
+
+    /// Serves application inference profiles too, each of which runs, and is priced as, the model of its Bedrock id. Whether that has a
+    /// price is seen when it is called.
+    #[must_use]
+    pub fn with_application_profiles(mut self, profiles: &ApplicationProfiles) -> Self {
+        let told = profiles.iter().map(|(arn, id)| (arn.to_owned(), id.to_owned()));
+        self.application_profiles.extend(told);
+        self
     }
 
     /// What a caller's model id means: `requested` is the decoded id of a path, or the `model` of a body.
@@ -62,7 +75,11 @@ impl Catalog {
         let id: ModelId = requested.parse()?;
         let id = id.as_str();
         let (bedrock_id, key) = if id.starts_with("arn:") {
-            (id, self.by_arn(id)?)
+            let key = self.by_arn(id)?;
+            // Only an application profile is called as such, since its costs are told apart by it. Where all else runs, and on whose
+            // account, is not the caller's to say: it goes up as the id that the ARN names.
+            let is_own = self.application_profiles.contains_key(id);
+            (if is_own { id } else { key }, key)
         } else if id.starts_with("claude-") {
             let key = self.by_name(id)?;
             (key, key)
@@ -96,8 +113,8 @@ impl Catalog {
             ArnResource::FoundationModel(id) => (id, false),
             ArnResource::InferenceProfile(id) => (id, true),
             ArnResource::ApplicationProfile => {
-                let id = self.application_profiles.get(arn).map(String::as_str);
-                return id.ok_or(ModelError::Unknown);
+                let id = self.application_profiles.get(arn).ok_or(ModelError::Unknown)?;
+                return self.by_id(id);
             }
             ArnResource::Other => return Err(ModelError::Unknown),
         };
@@ -133,65 +150,4 @@ fn split_profile(id: &str) -> Option<(Option<Profile>, &str)> {
             Profile::from_label(vendor).is_none().then_some((Some(profile), rest))
         }
     }
-}
-
-/// The names that Anthropic's own API, or Claude Code, has for a Bedrock model. They all follow from its id:
-/// `anthropic.claude-sonnet-4-20250514-v1:0` is also `claude-sonnet-4-20250514-v1:0`, `claude-sonnet-4-20250514`,
-/// `claude-sonnet-4`, `claude-sonnet-4-latest` and `claude-sonnet-4-0`.
-struct Names<'a> {
-    base: &'a str,
-    full: &'a str,
-    dated: &'a str,
-    date: Option<&'a str>,
-    plain: &'a str,
-}
-
-impl<'a> Names<'a> {
-    fn of_base(base: &'a str) -> Option<Self> {
-        let full = base.strip_prefix(ANTHROPIC)?;
-        let dated = without_version(full);
-        let (plain, date) = match dated.rsplit_once('-') {
-            Some((plain, date)) if is_digits(date) && date.len() == 8 => (plain, Some(date)),
-            _ => (dated, None),
-        };
-        Some(Self {
-            base,
-            full,
-            dated,
-            date,
-            plain,
-        })
-    }
-
-    fn answers_to(&self, name: &str) -> bool {
-        // `claude-v2:1` and its like have no name of their own left once the version is off.
-        let has_plain = self.plain.contains('-');
-        let suffix = name.strip_prefix(self.plain).filter(|_| has_plain);
-        name == self.full
-            || name == self.dated
-            || match suffix {
-                Some("" | "-latest") => true,
-                Some("-0") => self.is_major_version(),
-                _ => false,
-            }
-    }
-
-    /// Whether the plain name is a family and one number, as `claude-opus-4`, which Anthropic also calls `claude-opus-4-0`.
-    fn is_major_version(&self) -> bool {
-        let mut words = self.plain.rsplit('-');
-        let is_number = |word: Option<&str>| word.is_some_and(is_digits);
-        is_number(words.next()) && !is_number(words.next())
-    }
-}
-
-/// A Bedrock model name without its `-v1` or `-v1:0`.
-fn without_version(name: &str) -> &str {
-    match name.rsplit_once("-v") {
-        Some((rest, version)) if version.split(':').all(is_digits) => rest,
-        _ => name,
-    }
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -186,18 +186,18 @@ fn the_mark_of_a_million_tokens_is_taken_off() {
 }
 
 #[test]
-fn an_arn_goes_up_as_it_is_and_is_priced_by_what_it_names() {
+fn an_arn_goes_up_as_the_id_that_it_names_and_never_chooses_region_or_account() {
     let profile = format!("arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.{SONNET}");
     let model = resolve(&profile).unwrap();
     assert_eq!(
         (&model.bedrock_id, model.price_key, model.profile),
-        (&profile, format!("eu.{SONNET}"), Some(Profile::Eu))
+        (&format!("eu.{SONNET}"), format!("eu.{SONNET}"), Some(Profile::Eu))
     );
     let foundation = format!("arn:aws:bedrock:us-east-1::foundation-model/{SONNET}");
     let model = resolve(&foundation).unwrap();
     assert_eq!(
         (&model.bedrock_id, model.price_key.as_str(), model.profile),
-        (&foundation, SONNET, None)
+        (&SONNET.to_owned(), SONNET, None)
     );
     let gov = format!("arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-gov.{SONNET}");
     assert_eq!(resolve(&gov).unwrap().profile, Some(Profile::UsGov));
@@ -247,16 +247,51 @@ fn an_arn_of_what_is_not_served_is_unknown() {
 fn a_configured_application_profile_is_priced_as_what_it_runs() {
     let arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123";
     let id = format!("us.{SONNET}");
-    let catalog = catalog().with_application_profile(arn, &id).unwrap();
+    let with = |arn: &str, id: &str| catalog().with_application_profiles(&format!("{arn}={id}").parse().unwrap());
+    let catalog = with(arn, &id);
     let model = catalog.resolve(arn).unwrap();
     assert_eq!(
         (model.bedrock_id.as_str(), model.price_key, model.profile),
         (arn, id.clone(), Some(Profile::Us))
     );
     assert_eq!(catalog.resolve(&arn.replace("abc", "abd")), Err(ModelError::Unknown));
-    let refused = |arn: &str, id: &str| self::catalog().with_application_profile(arn, id).unwrap_err();
-    assert_eq!(refused(&id, &id), ModelError::Malformed);
-    assert_eq!(refused(arn, "us.anthropic.claude-99"), ModelError::Unpriced);
+    let unpriced = with(arn, "us.anthropic.claude-99");
+    assert_eq!(unpriced.resolve(arn), Err(ModelError::Unpriced));
+    assert_eq!(catalog.application_profiles().collect::<Vec<_>>(), [arn]);
+}
+
+#[test]
+fn every_claude_is_listed_once_by_a_name_that_means_it_the_newest_first() {
+    let catalog = catalog();
+    let claudes = catalog.claudes();
+    let mut ids: Vec<_> = claudes.iter().map(|name| name.id.as_str()).collect();
+    for name in &claudes {
+        assert_eq!(catalog.resolve(&name.id).unwrap().base, name.base, "{}", name.id);
+    }
+    let place = |id: &str| ids.iter().position(|known| *known == id).unwrap();
+    assert!(place("claude-opus-5-5") < place("claude-opus-5") && place("claude-opus-5") < place("claude-opus-4-6"));
+    assert!(place("claude-opus-4-6") < place("claude-opus-4-5-20251101"));
+    assert!(place("claude-opus-4-5-20251101") < place("claude-3-opus-20240229"));
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), claudes.len());
+    let shown = |base: &str| {
+        let name = super::ClaudeName::of(base).unwrap();
+        (name.display, name.day, name.line)
+    };
+    assert_eq!(
+        shown(SONNET),
+        (
+            "Claude Sonnet 4.5".to_owned(),
+            Some("2025-09-29".to_owned()),
+            Some("sonnet".to_owned())
+        )
+    );
+    assert_eq!(shown("anthropic.claude-3-5-haiku-20241022-v1:0").0, "Claude 3.5 Haiku");
+    assert_eq!(
+        shown("anthropic.claude-opus-5"),
+        ("Claude Opus 5".to_owned(), None, Some("opus".to_owned()))
+    );
 }
 
 #[test]

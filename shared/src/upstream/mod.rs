@@ -186,7 +186,9 @@ impl Bedrock {
             .map_err(|error| error.to_string())?
             .to_bytes();
         if !answer.status.is_success() {
-            return Err(upstream_error(answer.status, &answer.headers, &body).message);
+            // Its words may quote the prompt.
+            let told = upstream_error(answer.status, &answer.headers, &body);
+            return Err(told.kind.label().to_owned());
         }
         count::tokens(&body).ok_or_else(|| "its answer is no count".to_owned())
     }

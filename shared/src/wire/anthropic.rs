@@ -23,6 +23,19 @@ pub struct MessagesRequest {
     pub body: Bytes,
 }
 
+/// Reads a request to count a Messages request, which may lack `max_tokens`: Bedrock counts what it could be asked to answer, so the body
+/// gets what it must have.
+///
+/// # Errors
+/// [`crate::error::Kind::InvalidRequest`] with words for the caller.
+pub fn count_request(body: &[u8], betas: &[&str]) -> Result<MessagesRequest, Error> {
+    let mut object = Object::parse(body)?;
+    if object.text("max_tokens").is_none() {
+        object.set("max_tokens", "1".to_owned());
+    }
+    messages_request(object.to_json().as_bytes(), betas)
+}
+
 /// Reads a Messages request. `betas` are the flags of the header `anthropic-beta`, which Bedrock wants in the body.
 ///
 /// # Errors
@@ -241,6 +254,30 @@ mod tests {
             std::str::from_utf8(&request.body).unwrap(),
             r#"{"max_tokens":5,"system":[{"type":"text","text":"a","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"text","text":"b"}],"messages":[{"role":"user","content":"hi"}],"future_field":{"x": 1.0},"anthropic_version":"bedrock-2023-05-31"}"#
         );
+    }
+
+    /// All that clients of today send beside the prompt, in their own bytes.
+    #[test]
+    fn no_field_of_todays_clients_is_lost() {
+        let fields = r#""max_tokens":32000,"thinking":{"type":"adaptive","display":"omitted"},"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]},"output_config":{"effort":"high","format":{"type":"json_schema","schema":{"a":1.0}}},"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"tools":[{"name":"t","input_schema":{"type":"object"},"cache_control":{"type":"ephemeral","ttl":"1h"},"defer_loading":true,"eager_input_streaming":true},{"type":"bash_20250124","name":"bash"},{"type":"text_editor_20250728","name":"str_replace_based_edit_tool"},{"type":"memory_20250818","name":"memory"},{"type":"tool_search_tool_regex_20251119","name":"search"}],"system":[{"type":"text","text":"x-anthropic-billing-header: a"},{"type":"text","text":"b","cache_control":{"type":"ephemeral"}}],"stop_sequences":["\u00e9"],"temperature":1.0,"top_k":5,"metadata":{"user_id":"u"},"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBE"},"citations":{"enabled":true},"context":"c"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}},{"type":"tool_result","tool_use_id":"t","content":[{"type":"tool_reference","tool_name":"n"}],"is_error":false},{"type":"search_result","source":"s","title":"t","content":[{"type":"text","text":"a"}],"citations":{"enabled":true}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"c2ln"},{"type":"redacted_thinking","data":"eA=="},{"type":"server_tool_use","id":"s","name":"n","input":{}}]}],"diagnostics":{"x": [1.50]}"#;
+        let body = format!(r#"{{"model":"m",{fields},"stream":true}}"#);
+        let request = request(&body).unwrap();
+        assert_eq!(
+            std::str::from_utf8(&request.body).unwrap(),
+            format!(r#"{{{fields},"anthropic_version":"bedrock-2023-05-31"}}"#)
+        );
+    }
+
+    #[test]
+    fn a_count_needs_no_length_of_the_answer() {
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+        assert!(request(body).is_err());
+        let counted = count_request(body.as_bytes(), &[]).unwrap();
+        assert_eq!(
+            std::str::from_utf8(&counted.body).unwrap(),
+            r#"{"messages":[{"role":"user","content":"hi"}],"max_tokens":1,"anthropic_version":"bedrock-2023-05-31"}"#
+        );
+        assert!(count_request(br#"{"model":"m","messages":[]}"#, &[]).is_err());
     }
 
     #[test]

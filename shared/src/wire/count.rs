@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::json::Object;
+use crate::error::Error;
 use crate::usage::Tokens;
 
 /// What of a body of `Converse` counts; the operation takes nothing else.
@@ -31,6 +32,19 @@ pub fn of_converse(body: &[u8]) -> Option<Bytes> {
         r#"{{"input":{{"converse":{{{}}}}}}}"#,
         members.join(",")
     )))
+}
+
+/// The body of `Converse` that a request asks about, if it is about one.
+///
+/// # Errors
+/// [`crate::error::Kind::InvalidRequest`] for what asks about nothing.
+pub fn converse_of(request: &[u8]) -> Result<Option<String>, Error> {
+    let object = Object::parse(request)?;
+    let input = object
+        .text("input")
+        .ok_or_else(|| Error::invalid("input: Field required"))?;
+    let input = Object::parse(input.as_bytes())?;
+    Ok(input.text("converse").map(str::to_owned))
 }
 
 /// What an answer says.
@@ -58,6 +72,25 @@ mod tests {
             br#"{"input":{"converse":{"messages":[],"system":[{"text": "a"}]}}}"#
         );
         assert_eq!(of_converse(b"[]"), None);
+    }
+
+    #[test]
+    fn what_a_request_asks_about_is_told() {
+        let of = |request: &str| converse_of(request.as_bytes());
+        assert_eq!(
+            of(r#"{"input":{"converse":{"a": 1}}}"#).unwrap().as_deref(),
+            Some(r#"{"a": 1}"#)
+        );
+        assert_eq!(of(r#"{"input":{"invokeModel":{}}}"#).unwrap(), None);
+        for bad in [
+            "",
+            "{}",
+            r#"{"input":1}"#,
+            r#"{"input":{},"input":{}}"#,
+            r#"{"input":{"converse":1,"converse":2}}"#,
+        ] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

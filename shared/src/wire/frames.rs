@@ -94,13 +94,13 @@ impl FrameReader {
             return Err(BrokenFrame("bytes left over"));
         }
         Ok(Some(Frame {
-            content: content(&message)?,
+            content: content(&message),
             raw,
         }))
     }
 }
 
-fn content(message: &Message) -> Result<Content, BrokenFrame> {
+fn content(message: &Message) -> Content {
     let header = |name: &str| {
         message
             .headers()
@@ -112,34 +112,33 @@ fn content(message: &Message) -> Result<Content, BrokenFrame> {
     match header(":message-type").as_deref() {
         Some("event") => match header(":event-type") {
             Some(kind) if kind == "chunk" => chunk(message.payload()),
-            Some(kind) => Ok(Content::Event {
+            Some(kind) => Content::Event {
                 kind,
                 json: message.payload().clone(),
-            }),
-            None => Ok(Content::Other),
+            },
+            None => Content::Other,
         },
-        Some("exception") => Ok(Content::Exception {
+        Some("exception") => Content::Exception {
             kind: header(":exception-type").unwrap_or_else(|| "internalServerException".into()),
             message: exception_message(message.payload()),
-        }),
-        Some("error") => Ok(Content::Exception {
+        },
+        Some("error") => Content::Exception {
             kind: header(":error-code").unwrap_or_else(|| "internalServerException".into()),
             message: header(":error-message").unwrap_or_default(),
-        }),
-        _ => Ok(Content::Other),
+        },
+        _ => Content::Other,
     }
 }
 
-fn chunk(payload: &[u8]) -> Result<Content, BrokenFrame> {
+/// The model's JSON. A chunk of another form, whose checksums are right, is what Bedrock sent all the same.
+fn chunk(payload: &[u8]) -> Content {
     #[derive(Deserialize)]
     struct Payload<'a> {
         bytes: &'a str,
     }
-    let payload: Payload<'_> = serde_json::from_slice(payload).map_err(|_| BrokenFrame("a chunk without bytes"))?;
-    let bytes = BASE64_STANDARD
-        .decode(payload.bytes)
-        .map_err(|_| BrokenFrame("a chunk that is not base64"))?;
-    Ok(Content::Chunk(Bytes::from(bytes)))
+    let bytes = serde_json::from_slice::<Payload<'_>>(payload).ok();
+    let bytes = bytes.and_then(|payload| BASE64_STANDARD.decode(payload.bytes).ok());
+    bytes.map_or(Content::Other, |bytes| Content::Chunk(Bytes::from(bytes)))
 }
 
 fn exception_message(payload: &[u8]) -> String {

@@ -293,6 +293,7 @@ fn model_cases(mark: &str) -> Vec<Case> {
         ..case("POST", route, MODEL, Some("models:invoke"), 200)
     };
     let mut cases: Vec<_> = routes.into_iter().map(of).collect();
+    cases.extend(listing_cases());
     let body = json!({ "messages": [{ "role": "user", "content": [{ "text": mark }] }] }).to_string();
     for route in ["/bedrock/model/{id}/converse", "/bedrock/model/{id}/converse-stream"] {
         cases.push(Case {
@@ -301,6 +302,39 @@ fn model_cases(mark: &str) -> Vec<Case> {
             ..case("POST", route, MODEL, Some("models:invoke"), 200)
         });
     }
+    cases
+}
+
+/// What is asked of models beside calls.
+fn listing_cases() -> Vec<Case> {
+    let invoke = Some("models:invoke");
+    let messages = json!([{ "role": "user", "content": [{ "text": "hi" }] }]);
+    let converse = json!({ "input": { "converse": { "messages": messages } } });
+    let asked = json!({ "model": MODEL, "messages": [{ "role": "user", "content": "hi" }] });
+    let mut cases = vec![
+        Case {
+            body: converse.to_string(),
+            dialect: Dialect::Bedrock,
+            ..case("POST", "/bedrock/model/{id}/count-tokens", MODEL, invoke, 200)
+        },
+        Case {
+            dialect: Dialect::Bedrock,
+            ..case("GET", "/bedrock/inference-profiles", "", invoke, 200)
+        },
+        case("GET", "/anthropic/v1/models", "", invoke, 200),
+        case("GET", "/anthropic/v1/models/{id}", MODEL, invoke, 200),
+        Case {
+            body: asked.to_string(),
+            ..case("POST", "/anthropic/v1/messages/count_tokens", "", invoke, 200)
+        },
+    ];
+    for case in &mut cases {
+        if case.route.starts_with("/anthropic") {
+            case.dialect = Dialect::Anthropic;
+        }
+    }
+    cases.push(case("HEAD", "/", "", None, 200));
+    cases.push(case("HEAD", "/anthropic", "", None, 200));
     cases
 }
 

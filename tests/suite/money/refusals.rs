@@ -5,7 +5,7 @@ use gateway::limits::LAG_SECONDS;
 use serde_json::json;
 use tests::backing::{Backing, Setup};
 use tests::books::{amount, balanced, budget, open_calls, plant, rows};
-use tests::event::{MODEL, messages};
+use tests::event::{MODEL, converse, converse_body, messages};
 use tests::in_process::Functions;
 use tests::unreliable::{Fate, Outage};
 
@@ -123,6 +123,26 @@ async fn an_answer_is_shortened_to_what_is_left_and_its_head_says_so() {
     body["thinking"] = json!({"type": "enabled", "budget_tokens": 1_300});
     let refused = answer(&functions, "stream", &by_carla(messages(CARLA, &body))).await;
     assert_eq!(refused.status, 402);
+}
+
+#[tokio::test]
+async fn an_answer_of_converse_is_shortened_too_also_where_none_asked_for_a_length() {
+    for asked in [json!({"inferenceConfig": {"maxTokens": 8_000}}), json!({})] {
+        let backing = Backing::start().await;
+        let functions = Functions::new(&backing);
+        plant(&backing, ScopeKind::User, CARLA, &[(MONTH.0, MONTH.1, 400 * OUTPUT)]).await;
+        let mut body = converse_body(&json!({"output_tokens": 5_000}));
+        body["inferenceConfig"] = asked["inferenceConfig"].clone();
+        let first = answer(&functions, "invoke", &by_carla(converse(CARLA, &body))).await;
+        let lowered: u64 = first.header("x-tollgate-max-tokens").parse().unwrap();
+        assert!((256..400).contains(&lowered), "{lowered}");
+        assert_eq!(first.json()["usage"]["outputTokens"], lowered);
+        let second = answer(&functions, "invoke", &by_carla(converse(CARLA, &body))).await;
+        assert_eq!(
+            (second.status, second.header("x-amzn-errortype")),
+            (400, "ServiceQuotaExceededException")
+        );
+    }
 }
 
 #[tokio::test]

@@ -21,12 +21,9 @@ MANTLE = {
     "AWS_REGION": "us-east-1",
 }
 # As AWS's own SDKs read it. Theirs send a bearer token over TLS only; whose certificate is a public one needs no bundle.
-AWS = {
-    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "{gateway_tls}/bedrock",
-    "AWS_BEARER_TOKEN_BEDROCK": "{key}",
-    "AWS_CA_BUNDLE": "{ca}",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
+AWS_ENDPOINT = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "{gateway_tls}/bedrock", "AWS_BEARER_TOKEN_BEDROCK": "{key}"}
+AWS = {**AWS_ENDPOINT, "AWS_CA_BUNDLE": "{ca}", "AWS_DEFAULT_REGION": "us-east-1"}
+AWS_NODE = {**AWS_ENDPOINT, "NODE_EXTRA_CA_CERTS": "{ca}", "AWS_REGION": "us-east-1"}
 CODE_BEDROCK = {
     "CLAUDE_CODE_USE_BEDROCK": "1",
     "ANTHROPIC_BEDROCK_BASE_URL": "{gateway}/bedrock",
@@ -77,6 +74,8 @@ PYTHON = (*MESSAGES, "prompt cache", "prompt cache, streamed", "files")
 INVOKE = ("invoke_model", "invoke_model_with_response_stream", "invoke_model, profile ARN")
 CONVERSE = ("converse", "converse, tool and its result", "converse_stream")
 
+COMMANDS = ("InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream")
+
 PROGRAMS = (
     Program(
         "python3",
@@ -100,6 +99,7 @@ PROGRAMS = (
     Program("node", "clients", "anthropic_bedrock.js", modes(BEDROCK, *MESSAGES_JS)),
     Program("node", "clients", "anthropic_mantle.js", modes(MANTLE, *FEW_JS)),
     Program("python", "venv-sdk", "boto.py", modes(AWS, *INVOKE, *CONVERSE)),
+    Program("node", "clients", "aws_js.js", modes(AWS_NODE, *COMMANDS)),
     Program("python", "venv-langchain", "langchain_anthropic_.py", modes(ANTHROPIC, *CHAT, "ainvoke")),
     Program(
         "python",

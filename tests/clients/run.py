@@ -26,7 +26,7 @@ import urllib.request
 import ledger
 import rows
 import table
-from tap import Taps
+from tap import Exchange, Taps
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -68,6 +68,14 @@ class Stack:
                 return records
             query["cursor"] = page["next_cursor"]
 
+    def logged(self, records):
+        """What the gateway's own log says of these calls, for what the tap does not look into."""
+        lines = [line.split(" ") for line in (pathlib.Path(self.ready["logs"]) / "gateway.log").read_text().splitlines()]
+        by_id = {line[1]: line[2:5] for line in lines if len(line) > 4}
+        for record in records:
+            method, path, status = by_id[record["request_id"]]
+            yield Exchange(method, path, "", status, "by HTTP/2")
+
     def calls(self):
         """The mock's ledger, by request id."""
         return {call["request_id"]: call for call in request("GET", f"{self.ready['bedrock']}/_mock/ledger")["calls"]}
@@ -96,7 +104,7 @@ def command(program):
     return [interpreter, SCRIPTS / program.script, tool]
 
 
-def environment(home, elsewhere):
+def environment(home, elsewhere, authority):
     """Nothing of whoever runs this: no credentials, no settings. What a client wants of others than the gateway it does not get."""
     return {
         "PATH": os.environ["PATH"],
@@ -107,17 +115,19 @@ def environment(home, elsewhere):
         "HTTP_PROXY": elsewhere,
         "HTTPS_PROXY": elsewhere,
         "NO_PROXY": "127.0.0.1,localhost",
+        # Node reads it when it starts, before a mode has set anything.
+        "NODE_EXTRA_CA_CERTS": authority,
     }
 
 
-def run(program, started, elsewhere):
+def run(program, started, elsewhere, authority):
     """What the program told: its name and version, and a line for each mode."""
     given = json.dumps({row.mode.name: row.environment for row in started})
     with tempfile.TemporaryDirectory(prefix="tollgate-") as home:
         done = subprocess.run(
             command(program),
             input=given,
-            env=environment(home, elsewhere.url),
+            env=environment(home, elsewhere.url, authority),
             cwd=home,
             capture_output=True,
             text=True,
@@ -142,7 +152,7 @@ def attempt(stack, number, program):
     began, elsewhere = time.monotonic(), stack.taps.open_elsewhere()
     started = [begin(stack, f"row-{number}-{at}", mode) for at, mode in enumerate(program.modes)]
     try:
-        client, told = run(program, started, elsewhere)
+        client, told = run(program, started, elsewhere, stack.authority)
     except (Failed, subprocess.TimeoutExpired) as error:
         return Outcome([], [], [f"{program.script}: {error}"])
     outcome = Outcome([], [], [f"{program.script}: asked elsewhere: {asked}" for asked in elsewhere.exchanges])
@@ -158,7 +168,8 @@ def settle(stack, client, row, told, outcome):
     counted = [record for record in records if record["streamed"] or not row.mode.counts_streams_only]
     found = ledger.differences(records, counted, stack.calls(), told["counted"])
     usage = ledger.words(records, told["counted"], row.mode.portable)
-    line = table.Line(client["client"], client["version"], row.mode, row.tap.exchanges, told["came"], usage)
+    exchanges = row.tap.exchanges + (list(stack.logged(records)) if row.tap.has_passed_http2 else [])
+    line = table.Line(client["client"], client["version"], row.mode, exchanges, told["came"], usage)
     outcome.lines.append(line)
     outcome.records += records
     outcome.problems += [f"{client['client']} {client['version']}, {row.mode.name}: {problem}" for problem in found]
@@ -181,18 +192,24 @@ def running(log):
     with local_stack.running("--tls", "--schedule-seconds", "0", log=log) as (_, _, ready), tempfile.TemporaryDirectory() as folder:
         serves, authority = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate(folder)
         serves.load_cert_chain(*authority)
-        with Taps(serves, ssl.create_default_context(cafile=ready["ca"])) as taps:
+        with Taps(serves, ready["ca"]) as taps:
             yield Stack(ready, taps, str(authority[0]))
 
 
 def make(programs):
-    """All outcomes, and what the mock billed that is nobody's."""
-    with tempfile.TemporaryFile("w+") as log, running(log) as stack, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(lambda it: attempt(stack, *it), enumerate(programs)))
-        lines = [line for outcome in outcomes for line in outcome.lines]
-        problems = [problem for outcome in outcomes for problem in outcome.problems]
-        if all(outcome.lines for outcome in outcomes):
-            problems += ledger.unclaimed([record for outcome in outcomes for record in outcome.records], stack.calls())
+    """All lines, and all that is wrong. What the stack printed is shown where it is to blame."""
+    with tempfile.TemporaryFile("w+") as log:
+        try:
+            with running(log) as stack, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+                outcomes = list(pool.map(lambda it: attempt(stack, *it), enumerate(programs)))
+                calls = stack.calls()
+        except RuntimeError as error:
+            log.seek(0)
+            sys.exit(f"clients: {error}\n{''.join(log.readlines()[-200:])}")
+    lines = [line for outcome in outcomes for line in outcome.lines]
+    problems = [problem for outcome in outcomes for problem in outcome.problems]
+    if all(outcome.lines for outcome in outcomes):
+        problems += ledger.unclaimed([record for outcome in outcomes for record in outcome.records], calls)
     return lines, problems
 
 

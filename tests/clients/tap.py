@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import dataclasses
 import re
+import ssl
 import threading
 import urllib.parse
 
@@ -15,6 +16,7 @@ KINDS = {
 }
 HEAD_ENDS = b"\r\n\r\n"
 LINE_ENDS = b"\r\n"
+HTTP2 = "h2"
 # A status without a body (RFC 9112, section 6.3).
 BODYLESS = {"204", "304"}
 
@@ -136,19 +138,22 @@ def credential(headers):
 
 
 class Tap:
-    """An open port, and what has come by it."""
+    """An open port, and what has come by it. It does not look into HTTP/2."""
 
     def __init__(self):
         self.url = None
         self.exchanges = []
+        self.has_passed_http2 = False
 
 
 class Taps:
-    """Serves taps in a thread of its own, for as long as its block lasts. `serves` is the TLS of those who come, `trusts` that
-    towards the gateway."""
+    """Serves taps in a thread of its own, for as long as its block lasts. `serves` is the TLS of those who come, `authority` the file
+    of the certificates by which the gateway's own is known."""
 
-    def __init__(self, serves=None, trusts=None):
-        self.serves, self.trusts = serves, trusts
+    def __init__(self, serves=None, authority=None):
+        self.serves, self.authority = serves, authority
+        if serves:
+            serves.set_alpn_protocols([HTTP2, "http/1.1"])
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
@@ -163,16 +168,27 @@ class Taps:
     def open(self, gateway):
         """A tap of the gateway at this URL, of the same scheme."""
         address, tap = urllib.parse.urlsplit(gateway), Tap()
-        serves, trusts = (self.serves, self.trusts) if address.scheme == "https" else (None, None)
 
         async def connected(reader, writer):
-            notes = Notes(tap.exchanges)
+            chosen = protocol(writer)
+            tap.has_passed_http2 |= chosen == HTTP2
+            notes = None if chosen == HTTP2 else Notes(tap.exchanges)
+            asked, answered = (notes.asked, notes.answered) if notes else (None, None)
             with contextlib.suppress(OSError):
-                theirs, ours = await asyncio.open_connection(address.hostname, address.port, ssl=trusts)
-                await asyncio.gather(pass_on(reader, ours, notes.asked), pass_on(theirs, writer, notes.answered))
+                theirs, ours = await asyncio.open_connection(address.hostname, address.port, ssl=self.towards(chosen))
+                await asyncio.gather(pass_on(reader, ours, asked), pass_on(theirs, writer, answered))
 
+        serves = self.serves if address.scheme == "https" else None
         tap.url = f"{address.scheme}://127.0.0.1:{self.serve(connected, serves)}"
         return tap
+
+    def towards(self, chosen):
+        """TLS towards the gateway, by the protocol that the client chose; none where it spoke none."""
+        if chosen is None:
+            return None
+        context = ssl.create_default_context(cafile=self.authority)
+        context.set_alpn_protocols([chosen])
+        return context
 
     def open_elsewhere(self):
         """A proxy that lets nobody through, and notes who wanted where."""
@@ -196,11 +212,18 @@ class Taps:
         return asyncio.run_coroutine_threadsafe(start(), self.loop).result()
 
 
+def protocol(writer):
+    """What was agreed on over TLS; None without."""
+    tls = writer.get_extra_info("ssl_object")
+    return tls and (tls.selected_alpn_protocol() or "http/1.1")
+
+
 async def pass_on(reader, writer, note):
     """Notes first: who has an answer finds it noted."""
     try:
         while data := await reader.read(65536):
-            note(data)
+            if note:
+                note(data)
             writer.write(data)
             await writer.drain()
     except OSError:
@@ -230,4 +253,4 @@ def told(exchanges):
 
 def credentials(exchanges):
     """Every way in which a credential came."""
-    return sorted({it.credential for it in exchanges if it.credential != "none"})
+    return sorted({it.credential for it in exchanges if it.credential not in ("", "none")})

@@ -9,7 +9,7 @@ use peer::{Authority, Leaf};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::local::{Guard, PATIENCE};
+use crate::local::{Guard, PATIENCE, root};
 
 /// What the gateway may do: what docs/cache.md says that it needs.
 pub const RIGHTS: &str = "~tollgate:* +get +mget +set +del +eval +ping +hello +auth +select +client|setinfo";
@@ -141,9 +141,7 @@ fn free_port() -> u16 {
 }
 
 fn program() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join("redis-server"))
-        .find(|program| program.is_file());
-    found.expect("there is no redis-server on the path: run `tools/setup redis-server` first")
+    let linked = root().join(".tools/redis-server");
+    assert!(linked.is_file(), "there is no redis-server in .tools: run `tools/setup redis-server` first");
+    linked
 }

@@ -14,6 +14,7 @@ mod errors;
 mod events;
 mod files;
 mod forged;
+mod health;
 mod independent;
 mod invocation_log;
 mod login;

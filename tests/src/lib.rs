@@ -10,6 +10,7 @@
 //! - [`authority`]: certificates of clients, and who signs them;
 //! - [`foreign`]: clients that are not ours, and the browser;
 //! - [`provider`]: identity providers that say what a test wants, in OpenID Connect and in GitHub's way;
+//! - [`redis`]: a real Redis, with TLS and users;
 //! - [`storage_service`]: a storage service and the token service before it, both behind mutual TLS;
 //! - [`event`]: events as API Gateway makes them, and [`files`]: those in `events/`;
 //! - [`answer`]: answers as goldens show them, with [`placeholder`] for what differs from call to call.
@@ -30,6 +31,7 @@ pub mod local;
 pub mod paced;
 pub mod placeholder;
 pub mod provider;
+pub mod redis;
 pub mod storage_service;
 pub mod unreliable;
 

@@ -100,7 +100,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Test functions with their doc comments: `#[test]` and its kin, or a function that a macro makes tests of (it takes
-/// the stack that it runs on).
+/// the stack or the cache that it runs on).
 fn rust_tests(text: &str) -> Vec<(String, String)> {
     let (mut tests, mut words, mut is_test) = (Vec::new(), String::new(), false);
     for line in text.lines().map(str::trim) {
@@ -110,7 +110,7 @@ fn rust_tests(text: &str) -> Vec<(String, String)> {
             is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
         } else {
             if let Some((_, rest)) = line.split_once("fn ")
-                && (is_test || rest.contains("(stack: "))
+                && (is_test || rest.contains("(stack: ") || rest.contains("(cached: "))
                 && let Some((name, _)) = rest.split_once('(')
             {
                 tests.push((name.to_owned(), words.clone()));

@@ -63,6 +63,7 @@ OPEN_ROUTES = {
     ("POST", "/auth/token"),
     ("POST", "/auth/refresh"),
     ("GET", "/health"),
+    ("GET", "/health/live"),
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 MONEY = {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem")}
@@ -90,9 +91,9 @@ ACTIONS = {
             "DeleteItem",
             "Query",
             "ConditionCheckItem",
-            "DescribeTable",
         )
-    },
+    }
+    | {"s3:ListBucket"},
     "sweep": LOGS
     | MONEY
     | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
@@ -109,16 +110,17 @@ CONDITIONAL = {
 # What identity providers gave us: made by hand, under the stack's name.
 LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/login/*"
 READS_BY_DAY = {"admin"}
-EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_TABLE"}
+EVERY_FUNCTION = {"TOLLGATE_LOG", "TOLLGATE_SETTINGS", "TOLLGATE_TABLE"}
+CACHED = {"TOLLGATE_CACHE_REDIS_SECRET"}
 TOKENS = {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_ISSUER", "TOLLGATE_AUDIENCE"}
 PROFILES = {"TOLLGATE_MODELS_APPLICATION_PROFILES"}
 ENVIRONMENT = {
-    "token": EVERY_FUNCTION | TOKENS | {"TOLLGATE_LOGIN", "TOLLGATE_MUTUAL_TLS_URL"},
-    "authorizer": EVERY_FUNCTION | TOKENS | {"TOLLGATE_TRUSTED_ISSUERS"},
-    "invoke": EVERY_FUNCTION | {"TOLLGATE_BUCKET", "TOLLGATE_USAGE_RETENTION_DAYS"} | PROFILES,
-    "stream": EVERY_FUNCTION | {"TOLLGATE_BUCKET", "TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"} | PROFILES,
+    "token": EVERY_FUNCTION | CACHED | TOKENS | {"TOLLGATE_LOGIN", "TOLLGATE_MUTUAL_TLS_URL"},
+    "authorizer": EVERY_FUNCTION | CACHED | TOKENS | {"TOLLGATE_TRUSTED_ISSUERS"},
+    "invoke": EVERY_FUNCTION | CACHED | {"TOLLGATE_BUCKET", "TOLLGATE_USAGE_RETENTION_DAYS"} | PROFILES,
+    "stream": EVERY_FUNCTION | CACHED | {"TOLLGATE_BUCKET", "TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"} | PROFILES,
     "upload": EVERY_FUNCTION | {"TOLLGATE_BUCKET"},
-    "admin": EVERY_FUNCTION | {"TOLLGATE_API_KEYS_PER_OWNER", "TOLLGATE_ISSUER", "TOLLGATE_LOGIN"},
+    "admin": EVERY_FUNCTION | CACHED | {"TOLLGATE_API_KEYS_PER_OWNER", "TOLLGATE_BUCKET", "TOLLGATE_ISSUER", "TOLLGATE_LOGIN"},
     "sweep": EVERY_FUNCTION
     | {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_KEY_ROTATION_DAYS"}
     | {"TOLLGATE_ACCOUNT", "TOLLGATE_BUCKET", "TOLLGATE_USAGE_RETENTION_DAYS"}
@@ -134,6 +136,7 @@ BILLED_BY_USE = {
     "AWS::ApiGateway::Stage",
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
+    "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",
@@ -418,7 +421,7 @@ class Roles(unittest.TestCase):
                     # An index is read, and nothing else is done to it.
                     self.assertEqual(statement["Action"], ["dynamodb:Query"], name)
                     continue
-                if name == "upload" and named == [{"Fn::GetAtt": ["Bucket", "Arn"]}]:
+                if name in ("upload", "admin") and named == [{"Fn::GetAtt": ["Bucket", "Arn"]}]:
                     self.assertEqual(statement["Action"], ["s3:ListBucket"])
                     continue
                 if name == "sweep" and named == [{"Fn::Sub": "${Bucket.Arn}/files/*"}]:
@@ -449,11 +452,33 @@ class Roles(unittest.TestCase):
             "HasDomain": "DomainName",
             "HasMutualTls": "MutualTlsDomainName",
             "HasTruststoreVersion": "TruststoreVersion",
+            "HasSettingsObject": "SettingsObject",
+            "HasSettingsParameter": "SettingsParameter",
+            "HasCacheSecret": "CacheSecretArn",
         }
         conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}
         self.assertEqual(transformed()["Conditions"], conditions)
         for parameter in parameters.values():
             self.assertEqual(source()["Parameters"][parameter]["Default"], "", parameter)
+
+    def test_settings_and_the_caches_secret_are_read_by_those_who_need_them_and_where_they_are_there_alone(self):
+        every = {f"{name.capitalize()}Role" for name in ACTIONS}
+        wanted = {
+            "HasSettingsObject": ("s3:GetObject", every),
+            "HasSettingsParameter": ("ssm:GetParameter", every),
+            "HasCacheSecret": ("secretsmanager:GetSecretValue", every - {"UploadRole", "SweepRole"}),
+        }
+        found = {}
+        policies = [it for it in transformed()["Resources"].values() if it["Type"] == "AWS::IAM::Policy"]
+        for policy in policies:
+            properties = policy["Properties"]
+            (statement,) = properties["PolicyDocument"]["Statement"]
+            (action,) = statement["Action"]
+            self.assertEqual(statement["Effect"], "Allow")
+            named = str(statement["Resource"])
+            self.assertTrue("${Settings" in named or named == "{'Ref': 'CacheSecretArn'}", named)
+            found[policy["Condition"]] = (action, {role["Ref"] for role in properties["Roles"]})
+        self.assertEqual(found, wanted)
 
 
 class Storage(unittest.TestCase):

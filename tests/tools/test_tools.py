@@ -223,21 +223,22 @@ class Setup(unittest.TestCase):
         self.assertNotEqual(setup.key("anthropic==1"), setup.key("anthropic==2"))
         self.assertEqual(setup.key("anthropic==1"), setup.key("anthropic==1"))
 
-    def test_without_a_browser_and_without_root_it_says_which_package_is_missing(self):
+    def test_without_a_program_and_without_root_it_says_which_package_is_missing(self):
         setup = load("setup")
-        setup.browser = lambda: None
-        with unittest.mock.patch("os.geteuid", return_value=1000), self.assertRaises(SystemExit) as ended:
-            setup.ensure_browser()
-        self.assertIn("install the package chromium", ended.exception.code)
+        setup.program = lambda package: None
+        for package in ("chromium", "redis-server"):
+            with unittest.mock.patch("os.geteuid", return_value=1000), self.assertRaises(SystemExit) as ended:
+                setup.ensure_program(package)
+            self.assertIn(f"install the package {package}", ended.exception.code)
 
     def test_a_package_that_cannot_be_installed_is_not_passed_over(self):
         setup = load("setup")
-        setup.BROWSERS = ("no-such-program",)
+        setup.MACHINE = {"chromium": ("no-such-program",)}
         commands = []
         setup.apt = lambda *arguments: commands.append(arguments[0])
         setup.shutil = unittest.mock.Mock(which=lambda name: name if name == "apt-get" else None)
         with unittest.mock.patch("os.geteuid", return_value=0), self.assertRaises(SystemExit) as ended:
-            setup.ensure_browser()
+            setup.ensure_program("chromium")
         self.assertEqual(commands, ["update", "install"])
         self.assertIn("the package chromium brought no program", ended.exception.code)
 

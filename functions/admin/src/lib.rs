@@ -29,6 +29,7 @@ use gateway::config::{ConfigError, Issuer, Variables, tree};
 use gateway::http::buffered;
 use gateway::login::LoginConfig;
 use gateway::store::Store;
+use health::Dependencies;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::LambdaEvent;
 use lambda_runtime::tower::ServiceExt as _;
@@ -42,6 +43,7 @@ pub struct State {
     keys_per_owner: NonZeroU32,
     login: LoginConfig,
     issuer: Issuer,
+    dependencies: Dependencies,
     clock: Clock,
 }
 
@@ -52,8 +54,10 @@ impl State {
     /// [`ConfigError`], naming what is wrong.
     pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
         let keys_per_owner = tree::API_KEYS_PER_OWNER.get(variables)?;
+        let cache = Cache::read(aws, variables, &clock)?;
         Ok(Self {
-            store: Store::new(aws.dynamodb(), variables.table()?).with_cache(Cache::read(aws, variables, &clock)?),
+            dependencies: Dependencies::new(aws, variables, &clock, cache.clone())?,
+            store: Store::new(aws.dynamodb(), variables.table()?).with_cache(cache),
             keys_per_owner,
             login: LoginConfig::read(variables)?,
             issuer: variables.issuer()?,
@@ -67,6 +71,8 @@ pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/health", get(health::check))
         .route("/openapi.json", get(openapi::document))
+        .route("/health/live", get(health::live))
+        .route("/api/admin/health", get(health::detailed))
         .route("/api/usage/records", get(usage::records))
         .route("/api/usage/summary", get(usage::summary))
         .route("/api/keys", get(keys::list).post(keys::create))

@@ -42,6 +42,13 @@ pub enum Access {
     Plain(Zeroizing<String>),
 }
 
+impl Access {
+    /// Said here, in the same JSON.
+    pub fn plain(json: &str) -> Self {
+        Self::Plain(Zeroizing::new(json.to_owned()))
+    }
+}
+
 /// Why Redis does not help. It tells no name, address or secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {

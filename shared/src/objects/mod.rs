@@ -169,6 +169,20 @@ impl Objects {
         }
     }
 
+    /// Whether the storage answers, for health: a bucket to who may list it, a service by an object that there is not.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::S3(bucket) => bucket.check().await,
+            Self::Service(service) => {
+                let nobody: Subject = "user:health".parse().map_err(Error::internal)?;
+                service.info(&nobody, "health").await.map(drop)
+            }
+        }
+    }
+
     /// Stores bytes that are all here, so a fault of a moment costs a repetition and no more.
     ///
     /// # Errors

@@ -31,6 +31,11 @@ impl Bucket {
         Self { client, bucket }
     }
 
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        let head = self.client.head_bucket().bucket(&self.bucket);
+        head.send().await.map(drop).map_err(Error::unavailable)
+    }
+
     /// Bytes that are all here can be sent again by the SDK.
     pub(super) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Error> {
         let put = self.client.put_object().bucket(&self.bucket).key(key);

@@ -1,6 +1,7 @@
 //! Bedrock, and nothing else: one call out, its answer with status, headers and body as they came.
 
 mod capture;
+mod reach;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::wire::bedrock::upstream_error;
 use crate::wire::count;
 
 use capture::Capture;
+pub use reach::Reach;
 
 /// How long a count of tokens may take.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -495,6 +495,8 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
         case("DELETE", "/api/admin/budgets/{scope}/{id}", "matrix", admin, 204),
         case("GET", "/health", "", None, 200),
         case("GET", "/openapi.json", "", None, 200),
+        case("GET", "/health/live", "", None, 200),
+        case("GET", "/api/admin/health", "", admin, 200),
     ]
 }
 

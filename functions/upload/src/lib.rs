@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State as Extract};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
@@ -33,8 +33,8 @@ use http::StatusCode;
 pub struct State {
     store: Store,
     objects: Objects,
-    /// Where the storage is S3, what it does beyond whole objects.
-    large: Option<LargeObjects>,
+    /// What the storage does beyond whole objects.
+    large: LargeObjects,
     clock: Clock,
 }
 
@@ -51,15 +51,6 @@ impl State {
             objects,
             clock,
         })
-    }
-}
-
-impl State {
-    /// What parts and URLs need.
-    fn large(&self) -> Result<&LargeObjects, Error> {
-        self.large
-            .as_ref()
-            .ok_or_else(|| Error::invalid("The storage of this deployment takes files in one piece alone."))
     }
 }
 
@@ -80,6 +71,7 @@ pub fn router(state: Arc<State>) -> Router {
             get(sessions::read).delete(sessions::abort),
         )
         .route("/api/v1/files/sessions/{id}/parts", post(sessions::parts::urls))
+        .route("/api/v1/files/sessions/{id}/parts/{number}", put(sessions::parts::put))
         .route(
             "/api/v1/files/sessions/{id}/complete",
             post(sessions::complete::complete),

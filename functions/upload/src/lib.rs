@@ -19,14 +19,14 @@ use axum::extract::{Request, State as Extract};
 use axum::routing::{get, post, put};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::{ConfigError, Variables};
-use gateway::error::Error;
+use gateway::config::{ConfigError, Settings, Variables};
+use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Outcome, json};
 use gateway::large_objects::LargeObjects;
 use gateway::objects::Objects;
 use gateway::scope::Scope;
-use gateway::store::{Store, StoredFile};
-use gateway::telemetry;
+use gateway::store::{FileLimits, Store, StoredFile};
+use gateway::{files, telemetry};
 use http::StatusCode;
 
 /// What the upload function works with.
@@ -35,6 +35,7 @@ pub struct State {
     objects: Objects,
     /// What the storage does beyond whole objects.
     large: LargeObjects,
+    limits: FileLimits,
     clock: Clock,
 }
 
@@ -48,9 +49,25 @@ impl State {
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
             large: LargeObjects::beside(&objects, aws, variables)?,
+            limits: files::limits(&Settings::read(variables)?)?,
             objects,
             clock,
         })
+    }
+}
+
+impl State {
+    /// What an owner is told who has as much as an owner may have.
+    fn limit_reached(&self) -> Error {
+        let FileLimits {
+            stored_bytes,
+            upload_sessions,
+        } = self.limits;
+        let message = format!(
+            "Files and open uploads of one owner may take up {stored_bytes} bytes together, and {upload_sessions} uploads may be open. \
+             Delete or abort some."
+        );
+        Error::new(Kind::Conflict, message).named("storage_quota_exceeded")
     }
 }
 

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{being_verified, discard, own, place, refused, require_pending};
 use crate::shown::shown;
-use crate::storing::end;
+use crate::storing;
 use crate::{State, counted};
 
 /// Reading the whole may take so long: less than API Gateway lets a stream be silent, and the function lives.
@@ -133,9 +133,10 @@ fn file_of(session: &UploadSession, sha256: String, tag: Option<String>, now: Ti
         sha256,
         storage_tag: tag,
         created_at: now,
-        ends_at: session.ttl_days.map(|days| end(now, days)),
+        ends_at: session.ttl_days.map(|days| now + storing::days(days)),
         prepared_until: None,
         finalized_at: None,
+        counted: session.counted,
     }
 }
 

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use axum::extract::State as Extract;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Outcome, Whole, json, read_json};
-use gateway::large_objects::Place;
 use gateway::objects::Sha256;
 use gateway::principal::Subject;
 use gateway::random;
 use gateway::scope::Scope;
-use gateway::store::{UploadSession, UploadState};
+use gateway::store::{FileWrite, UploadSession, UploadState};
 use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shown;
+use super::{place, shown};
 use crate::{State, fields, name};
 
 /// What can be verified in one request, at the pace of Lambda and S3.
@@ -57,16 +56,15 @@ pub(crate) async fn open(
     caller.require(Scope::Files, &state.clock)?;
     let wish: Wish = read_json(&headers, &body)?;
     let mut session = checked(&state, caller.principal.subject, wish)?;
-    let place = Place {
-        owner: &session.owner,
-        file_id: &session.file_id,
-    };
-    session.storage_id = state.large.begin(place, &session.session_id).await?;
+    session.storage_id = state.large.begin(place(&session), &session.session_id).await?;
     // What the storage has begun is nothing yet, and goes by itself after a day if nobody knows of it.
-    if state.store.open_upload(&session, GRACE).await? {
-        json(StatusCode::CREATED, &shown(&session, Some(Vec::new())))
-    } else {
-        Err(Error::new(Kind::Conflict, "The id is taken; try again."))
+    match state.store.open_upload(&session, GRACE, &state.limits).await? {
+        FileWrite::Done => json(StatusCode::CREATED, &shown(&session, Some(Vec::new()))),
+        FileWrite::Taken => Err(Error::new(Kind::Conflict, "The id is taken; try again.")),
+        FileWrite::LimitReached => {
+            state.large.abort(place(&session), &session.storage_id).await?;
+            Err(state.limit_reached())
+        }
     }
 }
 
@@ -93,6 +91,7 @@ fn checked(state: &State, owner: Subject, wish: Wish) -> Result<UploadSession, E
         reason: None,
         created_at: now,
         ends_at: now + LIVES,
+        counted: true,
     })
 }
 

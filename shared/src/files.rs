@@ -3,25 +3,19 @@
 
 use bytes::Bytes;
 
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Variables, tree};
 use crate::error::Error;
 use crate::objects::Objects;
 use crate::store::{FileLimits, StoredFile};
 
-/// 100 GiB.
-const STORED_BYTES: u64 = 100 * 1024 * 1024 * 1024;
-const UPLOAD_SESSIONS: u32 = 100;
-
-/// Reads what an owner may have: the section `files`.
+/// Reads what an owner may have.
 ///
 /// # Errors
 /// [`ConfigError`], naming what is wrong.
-pub fn limits(settings: &Settings<'_>) -> Result<FileLimits, ConfigError> {
-    let section = settings.section("files", "TOLLGATE_FILES");
-    section.refuse_others(&["stored_bytes_per_owner", "upload_sessions_per_owner"])?;
+pub fn limits(variables: &Variables) -> Result<FileLimits, ConfigError> {
     Ok(FileLimits {
-        stored_bytes: section.or("stored_bytes_per_owner", "a number of bytes", STORED_BYTES)?,
-        upload_sessions: section.or("upload_sessions_per_owner", "a number of uploads", UPLOAD_SESSIONS)?,
+        stored_bytes: tree::FILES_STORED_BYTES_PER_OWNER.get(variables)?,
+        upload_sessions: tree::FILES_UPLOAD_SESSIONS_PER_OWNER.get(variables)?,
     })
 }
 

@@ -19,7 +19,7 @@ use axum::extract::{Request, State as Extract};
 use axum::routing::{get, post, put};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
-use gateway::config::{ConfigError, Settings, Variables};
+use gateway::config::{ConfigError, Variables};
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Outcome, json};
 use gateway::large_objects::LargeObjects;
@@ -49,7 +49,7 @@ impl State {
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
             large: LargeObjects::beside(&objects, aws, variables)?,
-            limits: files::limits(&Settings::read(variables)?)?,
+            limits: files::limits(variables)?,
             objects,
             clock,
         })

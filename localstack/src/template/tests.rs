@@ -305,7 +305,7 @@ fn a_storage_service_is_told_of_where_there_is_one_and_nowhere_else() {
         ("TOKEN_TLS_MINIMUM_VERSION", "1.3"),
     ];
     let expected: BTreeMap<_, _> = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    for function in ["upload", "invoke", "stream", "sweep"] {
+    for function in ["upload", "invoke", "stream", "sweep", "admin"] {
         assert_eq!(of_service(&environment(function, &[])), BTreeMap::new(), "{function}");
         assert_eq!(of_service(&environment(function, &parameters)), expected, "{function}");
     }
@@ -313,7 +313,7 @@ fn a_storage_service_is_told_of_where_there_is_one_and_nowhere_else() {
 
 /// Rights and layers, which the local stack has no use for: as text.
 #[test]
-fn functions_that_read_files_and_no_others_get_the_storage_services_layer_and_secret() {
+fn functions_that_reach_files_and_no_others_get_the_storage_services_layer_and_secret() {
     let text = include_str!("../../../template.yaml");
     let resources: Vec<_> = text.split("\n  ").collect();
     let mut found = BTreeMap::new();
@@ -329,7 +329,7 @@ fn functions_that_read_files_and_no_others_get_the_storage_services_layer_and_se
         }
     }
     let expected =
-        ["Invoke", "Stream", "Sweep", "Upload"].map(|name| [format!("{name}Function"), format!("{name}Role")]);
+        ["Admin", "Invoke", "Stream", "Sweep", "Upload"].map(|name| [format!("{name}Function"), format!("{name}Role")]);
     let expected: BTreeMap<_, _> = expected.iter().flatten().map(|name| (&**name, 1)).collect();
     assert_eq!(found, expected);
 }

@@ -309,6 +309,9 @@ fn a_storage_service_is_told_of_where_there_is_one_and_nowhere_else() {
         assert_eq!(of_service(&environment(function, &[])), BTreeMap::new(), "{function}");
         assert_eq!(of_service(&environment(function, &parameters)), expected, "{function}");
     }
+    for function in ["token", "authorizer"] {
+        assert_eq!(of_service(&environment(function, &parameters)), BTreeMap::new(), "{function}");
+    }
 }
 
 /// Rights and layers, which the local stack has no use for: as text.

@@ -47,6 +47,9 @@ struct Up {
     /// Takes the template's parameter `Login` (identity providers and clients) from this file of JSON.
     #[arg(long, value_name = "PATH")]
     login: Option<PathBuf>,
+    /// Gives the template's parameter of this name a value. What the template forbids it to be it may be here. Can be repeated.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// Writes no invocation log of the mock's calls, as if the account had none.
     #[arg(long)]
     no_invocation_log: bool,
@@ -81,6 +84,11 @@ struct Up {
     /// The folder with the functions' binaries.
     #[arg(long, value_name = "DIR", hide = true)]
     binaries: Option<PathBuf>,
+}
+
+fn parameter(text: &str) -> std::result::Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("it must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn main() -> ExitCode {
@@ -157,6 +165,7 @@ fn options(up: Up) -> Result<Options> {
         schedule_seconds: up.schedule_seconds,
         invocation_log: !up.no_invocation_log,
         login: up.login.map(std::fs::read_to_string).transpose()?,
+        parameters: up.parameters.into_iter().collect(),
         data: up.data,
         tls: up.tls,
         mutual_tls: up.mutual_tls,

@@ -1,5 +1,6 @@
 //! Everything together: what the template describes, started, bootstrapped and announced.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gateway::clock::Clock;
@@ -42,6 +43,8 @@ pub struct Options {
     pub schedule_seconds: Option<u64>,
     /// The template's parameter `Login`, in place of its default.
     pub login: Option<String>,
+    /// Other parameters of the template, in place of their defaults.
+    pub parameters: BTreeMap<String, String>,
     /// Whether the mock writes Bedrock's invocation log, and the template is told where.
     pub invocation_log: bool,
     /// Where state is kept; without it, in a folder that is removed at the end.
@@ -101,6 +104,7 @@ impl Stack {
             parameters: entrances.parameters(),
             ..Values::default()
         };
+        values.parameters.extend(options.parameters.clone());
         let login = options.login.clone();
         values
             .parameters

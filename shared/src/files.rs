@@ -1,10 +1,23 @@
-//! A file as its owner gave it, whole: for what must be held to be used, such as a document in a message.
+//! Files: how many bytes of them an owner may have, as configured; and a file as its owner gave it, whole, for what must be held to be
+//! used, such as a document in a message.
 
 use bytes::Bytes;
 
+use crate::config::{ConfigError, Variables, tree};
 use crate::error::Error;
 use crate::objects::Objects;
-use crate::store::StoredFile;
+use crate::store::{FileLimits, StoredFile};
+
+/// Reads what an owner may have.
+///
+/// # Errors
+/// [`ConfigError`], naming what is wrong.
+pub fn limits(variables: &Variables) -> Result<FileLimits, ConfigError> {
+    Ok(FileLimits {
+        stored_bytes: tree::FILES_STORED_BYTES_PER_OWNER.get(variables)?,
+        upload_sessions: tree::FILES_UPLOAD_SESSIONS_PER_OWNER.get(variables)?,
+    })
+}
 
 /// The bytes of a file, decompressed. It is for the caller to see first that they are not too many.
 ///

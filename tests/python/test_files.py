@@ -1,6 +1,7 @@
 """The files client of the official Anthropic SDK against the running gateway, and messages that name files."""
 
 import base64
+import inspect
 import json
 import os
 import secrets
@@ -66,6 +67,18 @@ class Files(unittest.TestCase):
         self.assertEqual(len(set(listed)), len(listed))
         page = self.files.list(limit=2, extra_query={"before_id": made[0]})
         self.assertEqual([file.id for file in page.data], [made[2], made[1]])
+
+    def test_a_file_can_be_given_an_end_and_is_of_no_scope(self):
+        # Older clients do not know of either by name.
+        knows = "expires_in_seconds" in inspect.signature(self.files.upload).parameters
+        end = {"expires_in_seconds": 3600} if knows else {"extra_body": {"expires_in_seconds": 3600}}
+        scope = {"scope_id": "session_1"} if knows else {"extra_query": {"scope_id": "session_1"}}
+        file = self.files.upload(file=("a.txt", b"x", "text/plain"), **end)
+        self.addCleanup(self.forget, file.id)
+        if knows:
+            self.assertEqual((file.expires_at - file.created_at).total_seconds(), 3600)
+        self.assertEqual(list(self.files.list(**scope)), [])
+        self.assertIn(file.id, [it.id for it in self.files.list()])
 
     def test_a_bad_name_is_refused_with_the_sdks_own_error(self):
         with self.assertRaises(anthropic.BadRequestError) as caught:

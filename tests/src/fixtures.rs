@@ -10,7 +10,8 @@ use gateway::objects::Objects;
 use gateway::scope::{Scope, Scopes};
 use gateway::secret::Secret;
 use gateway::store::{
-    ApiKey, AuditEntry, ClientSecret, KeyCreation, ServiceClient, Store, StoredFile, UsageRow, hold_name,
+    ApiKey, AuditEntry, ClientSecret, FileLimits, FileWrite, KeyCreation, ServiceClient, Store, StoredFile, UsageRow,
+    hold_name,
 };
 use gateway::usage::{Outcome, StopReason, Usage};
 use gateway::wire::dialect::Dialect;
@@ -181,9 +182,11 @@ async fn file(store: &Store, objects: &Objects, id: &str) {
         ends_at: None,
         prepared_until: None,
         finalized_at: None,
+        counted: false,
     };
     objects.put(&owner, id, bytes).await.unwrap();
-    assert!(store.create_file(&file, None).await.unwrap());
+    let created = store.create_file(&file, None, &FileLimits::NONE).await.unwrap();
+    assert_eq!(created, FileWrite::Done);
 }
 
 /// A row of `user:fixture`, each a second after the one before.

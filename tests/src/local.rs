@@ -23,7 +23,7 @@ pub use guard::{Guard, program, root};
 pub use mock::{LedgerCall, Mock, Request};
 pub use model::{ALIAS, Event, Events, Frames, MODEL, Route, directed, marker, model_event};
 pub use poll::{PATIENCE, eventually};
-pub use table::{make_secret, rotate_signing_key, signing_key, signing_secret, store, table_text};
+pub use table::{end_lease, make_secret, rotate_signing_key, signing_key, signing_secret, store, table_text};
 
 /// What runs the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

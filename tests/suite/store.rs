@@ -9,7 +9,9 @@ use gateway::error::Kind;
 use gateway::principal::Subject;
 use gateway::scope::Scopes;
 use gateway::secret::{Secret, SecretKind};
-use gateway::store::{ApiKey, ClientSecret, Cursor, FileList, KeyCreation, Page, ServiceClient, Store, StoredFile};
+use gateway::store::{
+    ApiKey, ClientSecret, Cursor, FileLimits, FileList, KeyCreation, Page, ServiceClient, Store, StoredFile,
+};
 use serde_json::{Value, json};
 use tests::backing::Backing;
 use tests::event::{Request, request};
@@ -44,6 +46,7 @@ fn new_file(id: &str, owner: &str) -> StoredFile {
         ends_at: None,
         prepared_until: None,
         finalized_at: None,
+        counted: true,
     }
 }
 
@@ -255,7 +258,11 @@ async fn pages_of_any_size_hold_every_item_once_and_in_order() {
             .await
             .unwrap();
         store
-            .create_file(&new_file(&format!("file_{number}"), "user:pages"), None)
+            .create_file(
+                &new_file(&format!("file_{number}"), "user:pages"),
+                None,
+                &FileLimits::NONE,
+            )
             .await
             .unwrap();
         // Neighbours in the table, which belong to no page.
@@ -266,7 +273,7 @@ async fn pages_of_any_size_hold_every_item_once_and_in_order() {
                 .await
                 .unwrap();
             store
-                .create_file(&new_file(&format!("file_{number}"), neighbour), None)
+                .create_file(&new_file(&format!("file_{number}"), neighbour), None, &FileLimits::NONE)
                 .await
                 .unwrap();
         }

@@ -31,6 +31,7 @@ FILE_ROUTES = {
     ("GET", "/api/v1/files/sessions/{id}"),
     ("DELETE", "/api/v1/files/sessions/{id}"),
     ("POST", "/api/v1/files/sessions/{id}/parts"),
+    ("PUT", "/api/v1/files/sessions/{id}/parts/{number}"),
     ("POST", "/api/v1/files/sessions/{id}/complete"),
     ("POST", "/anthropic/v1/files"),
     ("GET", "/anthropic/v1/files"),
@@ -100,12 +101,17 @@ ACTIONS = {
     | {"s3:DeleteObject", "s3:AbortMultipartUpload"}
     | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
 }
+# Who reaches files, and with them the storage service where there is one.
+REACH_FILES = {"invoke", "stream", "upload", "admin", "sweep"}
+for name in REACH_FILES:
+    ACTIONS[name] |= {"secretsmanager:GetSecretValue"}
 # What is there by a condition alone: rights, by the parameter without which they are not.
 CONDITIONAL = {
-    "s3": "HasInvocationLog",
-    "events": "HasAlertBus",
-    "sns": "HasAlertTopic",
-    "secretsmanager": "HasAlertWebhook",
+    ("s3", "HasInvocationLog"),
+    ("events", "HasAlertBus"),
+    ("sns", "HasAlertTopic"),
+    ("secretsmanager", "HasAlertWebhook"),
+    ("secretsmanager", "HasStorageService"),
 }
 # What identity providers gave us: made by hand, under the stack's name.
 LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/login/*"
@@ -119,7 +125,9 @@ ENVIRONMENT = {
     "authorizer": EVERY_FUNCTION | CACHED | TOKENS | {"TOLLGATE_TRUSTED_ISSUERS"},
     "invoke": EVERY_FUNCTION | CACHED | {"TOLLGATE_BUCKET", "TOLLGATE_USAGE_RETENTION_DAYS"} | PROFILES,
     "stream": EVERY_FUNCTION | CACHED | {"TOLLGATE_BUCKET", "TOLLGATE_SSE_PING_SECONDS", "TOLLGATE_USAGE_RETENTION_DAYS"} | PROFILES,
-    "upload": EVERY_FUNCTION | {"TOLLGATE_BUCKET"},
+    "upload": EVERY_FUNCTION
+    | {"TOLLGATE_BUCKET"}
+    | {f"TOLLGATE_FILES_{it}_PER_OWNER" for it in ("STORED_BYTES", "UPLOAD_SESSIONS")},
     "admin": EVERY_FUNCTION | CACHED | {"TOLLGATE_API_KEYS_PER_OWNER", "TOLLGATE_BUCKET", "TOLLGATE_ISSUER", "TOLLGATE_LOGIN"},
     "sweep": EVERY_FUNCTION
     | {"TOLLGATE_SIGNING_SECRET", "TOLLGATE_SIGNING_ALGORITHM", "TOLLGATE_KEY_ROTATION_DAYS"}
@@ -127,6 +135,10 @@ ENVIRONMENT = {
     | {f"TOLLGATE_INVOCATION_LOG_{it}" for it in ("BUCKET", "PREFIX", "GRACE_SECONDS")}
     | {f"TOLLGATE_ALERT_{it}" for it in ("BUS", "TOPIC", "WEBHOOK_URL", "WEBHOOK_SECRET")},
 }
+TLS = {f"TLS_{it}" for it in ("ENABLED", "CA_FILE", "CERTIFICATE_FILE", "KEY_FILE", "MINIMUM_VERSION")}
+STORAGE = {"BASE_URL", "TOKEN_BASE_URL", "TOKEN_CLIENT_ID", "TOKEN_CLIENT_SECRET_NAME"} | TLS | {f"TOKEN_{it}" for it in TLS}
+for name in REACH_FILES:
+    ENVIRONMENT[name] |= {f"TOLLGATE_STORAGE_SERVICE_{it}" for it in STORAGE}
 # None of these costs anything while nobody calls, but for the secret (by the month) and what is stored.
 BILLED_BY_USE = {
     "AWS::ApiGateway::BasePathMapping",
@@ -352,6 +364,12 @@ class Functions(unittest.TestCase):
             self.assertEqual(group["RetentionInDays"], {"Ref": "LogRetentionDays"}, name)
 
 
+    def test_who_reaches_files_and_nobody_else_has_the_storage_services_layer(self):
+        layer = {"Fn::If": ["HasStorageLayer", [{"Ref": "StorageServiceTlsLayerArn"}], {"Ref": "AWS::NoValue"}]}
+        for name, function in functions_by_binary().items():
+            self.assertEqual(function.get("Layers"), layer if name in REACH_FILES else None, name)
+
+
 class Roles(unittest.TestCase):
     def test_each_function_has_its_own_and_nothing_else_has_one(self):
         used = [it["Role"]["Fn::GetAtt"][0] for it in functions_by_binary().values()]
@@ -421,6 +439,10 @@ class Roles(unittest.TestCase):
                     # An index is read, and nothing else is done to it.
                     self.assertEqual(statement["Action"], ["dynamodb:Query"], name)
                     continue
+                if named == [{"Ref": "StorageServiceClientSecretArn"}]:
+                    self.assertIn(name, REACH_FILES)
+                    self.assertEqual(statement["Action"], ["secretsmanager:GetSecretValue"])
+                    continue
                 if name in ("upload", "admin") and named == [{"Fn::GetAtt": ["Bucket", "Arn"]}]:
                     self.assertEqual(statement["Action"], ["s3:ListBucket"])
                     continue
@@ -436,13 +458,13 @@ class Roles(unittest.TestCase):
                 self.assertEqual(sorted(named, key=str), sorted(allowed[service], key=str), (name, service))
 
     def test_a_right_that_a_parameter_asks_for_is_not_there_without_it(self):
-        found = {}
+        found = set()
         for role in resources("AWS::IAM::Role").values():
             for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
                 condition, then = chosen(statement)
                 if condition:
                     (service,) = {action.split(":")[0] for action in then["Action"]}
-                    found[service] = condition
+                    found.add((service, condition))
         self.assertEqual(found, CONDITIONAL)
         parameters = {
             "HasInvocationLog": "InvocationLogBucket",
@@ -455,6 +477,8 @@ class Roles(unittest.TestCase):
             "HasSettingsObject": "SettingsObject",
             "HasSettingsParameter": "SettingsParameter",
             "HasCacheSecret": "CacheSecretArn",
+            "HasStorageService": "StorageServiceUrl",
+            "HasStorageLayer": "StorageServiceTlsLayerArn",
         }
         conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}
         self.assertEqual(transformed()["Conditions"], conditions)

@@ -21,7 +21,7 @@ const PAGE: usize = 100;
 /// Where the bytes are.
 pub(crate) struct Files {
     objects: Objects,
-    large: Option<LargeObjects>,
+    large: LargeObjects,
 }
 
 impl Files {
@@ -108,9 +108,7 @@ impl Files {
                 owner: &session.owner,
                 file_id: &session.file_id,
             };
-            if let Some(large) = &self.large {
-                large.abort(place, &session.storage_id).await?;
-            }
+            self.large.abort(place, &session.storage_id).await?;
             self.objects.delete(&session.owner, &session.file_id).await?;
         }
         store.delete_upload(session).await

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Extract};
-use gateway::error::Error;
+use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, json, query};
 use gateway::random;
 use gateway::scope::Scope;
@@ -55,9 +55,17 @@ impl<'a> FileMetadata<'a> {
 pub(crate) async fn upload(Extract(state): Extract<Arc<State>>, caller: Caller, request: Request) -> Outcome {
     caller.require(Scope::Files, &state.clock)?;
     let stored =
-        async { storing::store(&state, caller.principal.subject, form::read_file_alone(request).await?).await };
-    let file = counted("form", stored.await)?;
+        async { storing::store(&state, caller.principal.subject, form::read_anthropics(request).await?).await };
+    let file = counted("form", stored.await).map_err(in_its_words)?;
     json(StatusCode::OK, &FileMetadata::of(&file))
+}
+
+/// Too much is stored is a bad request there, by a name that its clients know.
+fn in_its_words(mut error: Error) -> Error {
+    if error.code.is_some() {
+        error.kind = Kind::InvalidRequest;
+    }
+    error
 }
 
 /// `GET /anthropic/v1/files/{id}`
@@ -83,6 +91,8 @@ struct Wanted {
     before: Option<String>,
     /// These files and no others.
     ids: Vec<String>,
+    /// Those of a session of Anthropic's: no file here is of one.
+    of_scope: bool,
 }
 
 /// Reads a query. A name other than that of a list stands at most once.
@@ -94,6 +104,7 @@ fn wanted(pairs: Vec<(String, String)>) -> Result<Wanted, Error> {
             "ids" | "ids[]" => wanted.ids.push(value),
             _ if seen.contains(&name) => return Err(Error::invalid("A query parameter is repeated.")),
             "limit" => wanted.limit = Some(limit_of(&value)?),
+            "scope_id" if !value.is_empty() => wanted.of_scope = true,
             "after_id" => wanted.after = Some(value),
             "before_id" => wanted.before = Some(value),
             "page" => {
@@ -129,6 +140,9 @@ fn limit_of(text: &str) -> Result<usize, Error> {
 pub(crate) async fn list(Extract(state): Extract<Arc<State>>, caller: Caller, uri: Uri) -> Outcome {
     caller.require(Scope::Files, &state.clock)?;
     let wanted = wanted(query(&uri)?)?;
+    if wanted.of_scope {
+        return shown(&[], false, true);
+    }
     if !wanted.ids.is_empty() {
         return shown(&named(&state, &caller, wanted.ids).await?, false, true);
     }

@@ -36,7 +36,9 @@ pub(crate) async fn content(
     let tag = tag(&file);
     match wanted(&headers, &tag, file.size_bytes) {
         Wanted::Nothing => Ok(not_satisfiable(file.size_bytes)),
-        Wanted::Part(first, last) if last - first < DIRECT_BYTES => {
+        Wanted::Part(first, last) if last - first < DIRECT_BYTES || !state.large.has_urls() => {
+            // A part of a part says itself which one it is (RFC 9110, section 15.3.7).
+            let last = last.min(first + DIRECT_BYTES - 1);
             let bytes = part(&state, &file, first, last).await?;
             let mut response = direct(bytes, &tag);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -72,7 +74,13 @@ async fn part(state: &State, file: &StoredFile, first: u64, last: u64) -> Result
         let Opened::Found(object) = state.objects.open(&file.owner, &file.file_id, Some(range)).await? else {
             return Err(Error::not_found("file"));
         };
-        return object.chunks.try_collect::<BytesMut>().await.map(BytesMut::freeze);
+        let length = usize::try_from(object.length).map_err(Error::internal)?;
+        let add = |mut bytes: BytesMut, chunk: Bytes| async move {
+            bytes.extend_from_slice(&chunk);
+            Ok(bytes)
+        };
+        let bytes = object.chunks.try_fold(BytesMut::with_capacity(length), add).await?;
+        return Ok(bytes.freeze());
     }
     let whole = files::whole(&state.objects, file).await?;
     let place = |at: u64| usize::try_from(at).map_err(Error::internal);
@@ -99,7 +107,9 @@ async fn elsewhere(state: &State, file: &StoredFile) -> Outcome {
         owner: &file.owner,
         file_id: &file.file_id,
     };
-    let url = state.large()?.url(place, URL_LIVES).await?;
+    let url = state.large.url(place, URL_LIVES).await?.ok_or_else(|| {
+        Error::invalid("The file is longer than 6 MiB: ask for it in ranges (`Range: bytes=0-6291455`, and so on).")
+    })?;
     let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
     set(&mut response, header::LOCATION, &url);
     Ok(response)

@@ -1,8 +1,11 @@
 //! What may be said of a file besides its bytes, in a form and in an upload session alike.
 
+use std::ops::RangeInclusive;
+
 use gateway::compression::Compression;
 use gateway::error::{Error, Kind};
 use gateway::wire::json::Object;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 const LONGEST_TEXT_BYTES: usize = 4096;
@@ -10,6 +13,7 @@ const DEEPEST_METADATA: usize = 5;
 const LONGEST_CONTENT_TYPE_BYTES: usize = 255;
 const DEFAULT_TTL_DAYS: u16 = 30;
 const LONGEST_TTL_DAYS: u16 = 365;
+const EXPIRES_IN_SECONDS: RangeInclusive<i64> = 3600..=7_776_000;
 const UNKNOWN_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// A description: text of at most 4096 bytes without NUL.
@@ -112,9 +116,41 @@ pub(crate) fn ttl_days(policy: Option<&str>, mode: Option<&str>, days: Option<&s
     }
 }
 
+/// How long a file of Anthropic's Files API lives: an hour to ninety days.
+pub(crate) fn expires_in_seconds(text: &str) -> Result<SignedDuration, Error> {
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let seconds = seconds.filter(|seconds| EXPIRES_IN_SECONDS.contains(seconds));
+    seconds
+        .map(SignedDuration::from_secs)
+        .ok_or_else(|| Error::invalid("expires_in_seconds: Input should be a whole number from 3600 to 7776000"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_anthropics_form_lives_an_hour_to_ninety_days() {
+        for (text, seconds) in [("3600", 3600), ("7776000", 7_776_000)] {
+            assert_eq!(expires_in_seconds(text).unwrap(), SignedDuration::from_secs(seconds));
+        }
+        for bad in [
+            "",
+            "3599",
+            "7776001",
+            "-3600",
+            "+3600",
+            "3600.0",
+            "1e4",
+            " 3600",
+            "99999999999999999999",
+        ] {
+            assert!(expires_in_seconds(bad).is_err(), "{bad:?}");
+        }
+    }
 
     /// B-11
     #[test]

@@ -6,9 +6,10 @@ use gateway::compression::Compression;
 use gateway::error::{Error, Kind};
 use gateway::http::require_identity_encoding;
 use http::header;
+use jiff::SignedDuration;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 
-use crate::{fields, name};
+use crate::{fields, name, storing};
 
 /// Lambda takes 6 MB, of which base64 leaves so much; what is larger never arrives here.
 const LONGEST_FILE_BYTES: u64 = 6 * 1024 * 1024;
@@ -34,7 +35,8 @@ pub(crate) struct Upload {
     pub(crate) content_type: String,
     pub(crate) description: Option<String>,
     pub(crate) metadata: Option<String>,
-    pub(crate) ttl_days: Option<u16>,
+    /// Without, it is permanent.
+    pub(crate) lives: Option<SignedDuration>,
     pub(crate) compression: Option<Compression>,
     pub(crate) bytes: Bytes,
 }
@@ -56,14 +58,19 @@ pub(crate) async fn read(request: Request) -> Result<Upload, Error> {
         description,
         metadata,
         compression,
-        ttl_days,
+        lives: ttl_days.map(storing::days),
         ..form.file()?
     })
 }
 
-/// Reads the form of Anthropic's Files API, which has a file and nothing else.
-pub(crate) async fn read_file_alone(request: Request) -> Result<Upload, Error> {
-    fields_of(request, &[]).await?.file()
+/// Reads the form of Anthropic's Files API, which has a file and how long it lives.
+pub(crate) async fn read_anthropics(request: Request) -> Result<Upload, Error> {
+    let mut form = fields_of(request, &["expires_in_seconds"]).await?;
+    let lives = form.take("expires_in_seconds");
+    Ok(Upload {
+        lives: lives.as_deref().map(fields::expires_in_seconds).transpose()?,
+        ..form.file()?
+    })
 }
 
 struct Form {
@@ -138,7 +145,7 @@ async fn file_of(field: Field<'_>) -> Result<Upload, Error> {
         content_type,
         description: None,
         metadata: None,
-        ttl_days: None,
+        lives: None,
         compression: None,
         bytes: field.bytes().await.map_err(malformed)?,
     })

@@ -16,25 +16,26 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State as Extract};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::{ConfigError, Variables};
-use gateway::error::Error;
+use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Outcome, json};
 use gateway::large_objects::LargeObjects;
 use gateway::objects::Objects;
 use gateway::scope::Scope;
-use gateway::store::{Store, StoredFile};
-use gateway::telemetry;
+use gateway::store::{FileLimits, Store, StoredFile};
+use gateway::{files, telemetry};
 use http::StatusCode;
 
 /// What the upload function works with.
 pub struct State {
     store: Store,
     objects: Objects,
-    /// Where the storage is S3, what it does beyond whole objects.
-    large: Option<LargeObjects>,
+    /// What the storage does beyond whole objects.
+    large: LargeObjects,
+    limits: FileLimits,
     clock: Clock,
 }
 
@@ -48,6 +49,7 @@ impl State {
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
             large: LargeObjects::beside(&objects, aws, variables)?,
+            limits: files::limits(variables)?,
             objects,
             clock,
         })
@@ -55,11 +57,17 @@ impl State {
 }
 
 impl State {
-    /// What parts and URLs need.
-    fn large(&self) -> Result<&LargeObjects, Error> {
-        self.large
-            .as_ref()
-            .ok_or_else(|| Error::invalid("The storage of this deployment takes files in one piece alone."))
+    /// What an owner is told who has as much as an owner may have.
+    fn limit_reached(&self) -> Error {
+        let FileLimits {
+            stored_bytes,
+            upload_sessions,
+        } = self.limits;
+        let message = format!(
+            "Files and open uploads of one owner may take up {stored_bytes} bytes together, and {upload_sessions} uploads may be open. \
+             Delete or abort some."
+        );
+        Error::new(Kind::Conflict, message).named("storage_quota_exceeded")
     }
 }
 
@@ -80,6 +88,7 @@ pub fn router(state: Arc<State>) -> Router {
             get(sessions::read).delete(sessions::abort),
         )
         .route("/api/v1/files/sessions/{id}/parts", post(sessions::parts::urls))
+        .route("/api/v1/files/sessions/{id}/parts/{number}", put(sessions::parts::put))
         .route(
             "/api/v1/files/sessions/{id}/complete",
             post(sessions::complete::complete),

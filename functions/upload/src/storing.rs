@@ -5,7 +5,7 @@ use gateway::error::{Error, Kind};
 use gateway::principal::Subject;
 use gateway::random;
 use gateway::secret::hex;
-use gateway::store::{FileEnd, StoredFile};
+use gateway::store::{FileEnd, FileWrite, StoredFile};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::State;
@@ -18,7 +18,8 @@ const OVER_BY: SignedDuration = SignedDuration::from_hours(1);
 /// read, and bytes without an item are removed, here or by the sweep.
 ///
 /// # Errors
-/// [`Kind::Unavailable`] when the table or the storage fails; then nothing is listed.
+/// [`Kind::Unavailable`] when the table or the storage fails, [`Kind::Conflict`] when the owner has as much as an owner may have; then
+/// nothing is listed.
 pub(crate) async fn store(state: &State, owner: Subject, upload: Upload) -> Result<StoredFile, Error> {
     let now = state.clock.now();
     let (file, stored) = compressed(file_of(owner, &upload, now)?, upload)?;
@@ -28,20 +29,25 @@ pub(crate) async fn store(state: &State, owner: Subject, upload: Upload) -> Resu
         id: file.file_id.clone(),
     };
     state.store.add_file_end(&intention).await?;
-    let outcome = put_and_list(state, &file, stored, &intention).await;
-    if outcome.as_ref().is_err_and(|error| error.kind != Kind::Conflict) {
-        clean_up(state, &file, &intention).await;
-    }
-    outcome.map(|()| file)
+    let outcome = match put_and_list(state, &file, stored, &intention).await {
+        Ok(FileWrite::Done) => return Ok(file),
+        // What is there is another's, or a part of what an answer was lost of.
+        Ok(FileWrite::Taken) => return Err(Error::new(Kind::Conflict, "The id is taken; try again.")),
+        Ok(FileWrite::LimitReached) => state.limit_reached(),
+        Err(error) => error,
+    };
+    clean_up(state, &file, &intention).await;
+    Err(outcome)
 }
 
-async fn put_and_list(state: &State, file: &StoredFile, stored: Bytes, intention: &FileEnd) -> Result<(), Error> {
+async fn put_and_list(
+    state: &State,
+    file: &StoredFile,
+    stored: Bytes,
+    intention: &FileEnd,
+) -> Result<FileWrite, Error> {
     state.objects.put(&file.owner, &file.file_id, stored).await?;
-    if state.store.create_file(file, Some(intention)).await? {
-        Ok(())
-    } else {
-        Err(Error::new(Kind::Conflict, "The id is taken; try again."))
-    }
+    state.store.create_file(file, Some(intention), &state.limits).await
 }
 
 /// Takes back what there may be of a file. An answer of the table's that was lost may have listed it: so it goes off the list first,
@@ -73,15 +79,16 @@ fn file_of(owner: Subject, upload: &Upload, now: Timestamp) -> Result<StoredFile
         sha256: hex(digest.as_ref()),
         storage_tag: None,
         created_at: now,
-        ends_at: upload.ttl_days.map(|days| end(now, days)),
+        ends_at: upload.lives.map(|lives| now + lives),
         prepared_until: None,
         finalized_at: None,
+        counted: true,
     })
 }
 
-/// When a temporary file ends that is stored at `now`.
-pub(crate) fn end(now: Timestamp, days: u16) -> Timestamp {
-    now + SignedDuration::from_hours(24 * i64::from(days))
+/// How long a temporary file lives.
+pub(crate) fn days(days: u16) -> SignedDuration {
+    SignedDuration::from_hours(24 * i64::from(days))
 }
 
 fn compressed(mut file: StoredFile, upload: Upload) -> Result<(StoredFile, Bytes), Error> {

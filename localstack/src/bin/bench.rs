@@ -2,6 +2,7 @@
 //!
 //! `make bench` prints the tables of `docs/performance.md`. Every ratio comes from one run, since machines are noisy.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -109,6 +110,7 @@ async fn warm(binaries: &Path, template: &Path) -> Result<()> {
         schedule_seconds: Some(0),
         invocation_log: false,
         login: None,
+        parameters: BTreeMap::new(),
         data: None,
         tls: false,
         mutual_tls: None,

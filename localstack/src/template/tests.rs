@@ -255,6 +255,88 @@ fn the_projects_own_template_is_understood_and_every_function_has_its_variables(
     assert_eq!(template.secrets.len(), 1);
 }
 
+/// The environment of a function of the project's own template, with some parameters besides.
+fn environment(name: &str, parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut values = values();
+    let parameters = parameters
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    values.parameters.extend(parameters);
+    let template = Template::parse(include_str!("../../../template.yaml"), &values).unwrap();
+    let function = template.functions.into_iter().find(|function| function.name == name);
+    function.unwrap().environment
+}
+
+#[test]
+fn a_storage_service_is_told_of_where_there_is_one_and_nowhere_else() {
+    let of_service = |all: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let set = all
+            .iter()
+            .filter(|(name, value)| name.contains("_STORAGE_SERVICE_") && !value.is_empty());
+        set.map(|(name, value)| (name["TOLLGATE_STORAGE_SERVICE_".len()..].to_owned(), value.clone()))
+            .collect()
+    };
+    let parameters = [
+        ("StorageServiceUrl", "https://storage.example"),
+        ("StorageServiceTokenUrl", "https://tokens.example"),
+        ("StorageServiceClientId", "gateway"),
+        (
+            "StorageServiceClientSecretArn",
+            "arn:aws:secretsmanager:us-east-1:000000000000:secret:storage",
+        ),
+    ];
+    let expected = [
+        ("BASE_URL", "https://storage.example"),
+        ("TLS_CA_FILE", "/opt/storage/ca.pem"),
+        ("TLS_CERTIFICATE_FILE", "/opt/storage/gateway.pem"),
+        ("TLS_ENABLED", "true"),
+        ("TLS_KEY_FILE", "/opt/storage/gateway.key"),
+        ("TLS_MINIMUM_VERSION", "1.3"),
+        ("TOKEN_BASE_URL", "https://tokens.example"),
+        ("TOKEN_CLIENT_ID", "gateway"),
+        (
+            "TOKEN_CLIENT_SECRET_NAME",
+            "arn:aws:secretsmanager:us-east-1:000000000000:secret:storage",
+        ),
+        ("TOKEN_TLS_CA_FILE", "/opt/storage/ca.pem"),
+        ("TOKEN_TLS_CERTIFICATE_FILE", "/opt/storage/gateway.pem"),
+        ("TOKEN_TLS_ENABLED", "true"),
+        ("TOKEN_TLS_KEY_FILE", "/opt/storage/gateway.key"),
+        ("TOKEN_TLS_MINIMUM_VERSION", "1.3"),
+    ];
+    let expected: BTreeMap<_, _> = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    for function in ["upload", "invoke", "stream", "sweep", "admin"] {
+        assert_eq!(of_service(&environment(function, &[])), BTreeMap::new(), "{function}");
+        assert_eq!(of_service(&environment(function, &parameters)), expected, "{function}");
+    }
+    for function in ["token", "authorizer"] {
+        assert_eq!(of_service(&environment(function, &parameters)), BTreeMap::new(), "{function}");
+    }
+}
+
+/// Rights and layers, which the local stack has no use for: as text.
+#[test]
+fn functions_that_reach_files_and_no_others_get_the_storage_services_layer_and_secret() {
+    let text = include_str!("../../../template.yaml");
+    let resources: Vec<_> = text.split("\n  ").collect();
+    let mut found = BTreeMap::new();
+    let mut name = "";
+    for line in resources {
+        if !line.starts_with(' ') && line.ends_with(':') {
+            name = line.trim_end_matches(':');
+        }
+        if line.contains("!If [HasStorageLayer, [!Ref StorageServiceTlsLayerArn]")
+            || line.ends_with("Resource: !Ref StorageServiceClientSecretArn")
+        {
+            *found.entry(name).or_insert(0) += 1;
+        }
+    }
+    let expected =
+        ["Admin", "Invoke", "Stream", "Sweep", "Upload"].map(|name| [format!("{name}Function"), format!("{name}Role")]);
+    let expected: BTreeMap<_, _> = expected.iter().flatten().map(|name| (&**name, 1)).collect();
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn schedules_are_rates_of_functions_and_disabled_ones_are_left_out() {
     let schedules = template().schedules;

@@ -1,5 +1,6 @@
 //! Starting a stack with fake functions, and gates for them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ pub(crate) fn options(binaries: &TempDir) -> Options {
         schedule_seconds: Some(0),
         invocation_log: true,
         login: None,
+        parameters: BTreeMap::new(),
         data: None,
         tls: false,
         mutual_tls: None,

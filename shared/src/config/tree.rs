@@ -136,6 +136,11 @@ settings! {
     /// So long it is not asked after it failed.
     CACHE_REDIS_PAUSE_SECONDS: u32 = "cache.redis.pause_seconds", Whole(1, 60, "whole seconds"), Default("5"), CACHED;
 
+    /// So many bytes the files and open uploads of one owner may take up together.
+    FILES_STORED_BYTES_PER_OWNER: u64 = "files.stored_bytes_per_owner", Whole(1, 1 << 60, "a whole number of bytes"), Default("107374182400"), &[Upload];
+    /// So many uploads of one owner may be open.
+    FILES_UPLOAD_SESSIONS_PER_OWNER: u32 = "files.upload_sessions_per_owner", Whole(1, 100_000, "a whole number"), Default("100"), &[Upload];
+
     /// A storage service for files, in the place of a bucket: see storage-service.md.
     STORAGE_SERVICE_BASE_URL: Endpoint = "storage.service.base_url", Text(SERVICE_URL), Optional, FILES;
     /// Whether TLS is spoken as configured here.

@@ -8,7 +8,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 
-use super::{LargeObjects, Place, patient};
+use super::{Bucket, Place, patient};
 use crate::error::Error;
 
 /// A part that is to come.
@@ -55,12 +55,12 @@ pub enum Completion {
     Refused(String),
 }
 
-impl LargeObjects {
+impl Bucket {
     /// Begins an upload, and returns what S3 calls it.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn begin(&self, place: Place<'_>) -> Result<String, Error> {
+    pub(super) async fn begin(&self, place: Place<'_>) -> Result<String, Error> {
         let begin = self
             .client
             .create_multipart_upload()
@@ -77,7 +77,7 @@ impl LargeObjects {
     ///
     /// # Errors
     /// [`crate::error::Kind::Internal`]
-    pub async fn part_url(
+    pub(super) async fn part_url(
         &self,
         place: Place<'_>,
         upload: &str,
@@ -110,7 +110,7 @@ impl LargeObjects {
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn parts(&self, place: Place<'_>, upload: &str) -> Result<Option<Vec<StoredPart>>, Error> {
+    pub(super) async fn parts(&self, place: Place<'_>, upload: &str) -> Result<Option<Vec<StoredPart>>, Error> {
         let mut parts = Vec::new();
         let mut after = None;
         loop {
@@ -141,7 +141,12 @@ impl LargeObjects {
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn complete(&self, place: Place<'_>, upload: &str, parts: &[StoredPart]) -> Result<Completion, Error> {
+    pub(super) async fn complete(
+        &self,
+        place: Place<'_>,
+        upload: &str,
+        parts: &[StoredPart],
+    ) -> Result<Completion, Error> {
         let parts = parts.iter().map(|part| {
             CompletedPart::builder()
                 .part_number(part.number)
@@ -179,7 +184,7 @@ impl LargeObjects {
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn abort(&self, place: Place<'_>, upload: &str) -> Result<(), Error> {
+    pub(super) async fn abort(&self, place: Place<'_>, upload: &str) -> Result<(), Error> {
         let abort = self
             .client
             .abort_multipart_upload()

@@ -7,7 +7,7 @@ use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
 
-use super::{LargeObjects, Place};
+use super::{Bucket, Place};
 use crate::error::Error;
 use crate::secret::hex;
 
@@ -20,12 +20,12 @@ pub struct Stored {
     pub tag: Option<String>,
 }
 
-impl LargeObjects {
+impl Bucket {
     /// What the storage says of an object. `None`: there is none.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn stored(&self, place: Place<'_>) -> Result<Option<Stored>, Error> {
+    pub(super) async fn stored(&self, place: Place<'_>) -> Result<Option<Stored>, Error> {
         let answer = self.client.head_object().bucket(&self.bucket).key(place.key());
         match answer.send().await {
             Ok(answer) => Ok(Some(Stored {
@@ -45,7 +45,7 @@ impl LargeObjects {
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn sha256(&self, place: Place<'_>) -> Result<Option<String>, Error> {
+    pub(super) async fn sha256(&self, place: Place<'_>) -> Result<Option<String>, Error> {
         let answer = self
             .client
             .get_object()
@@ -69,7 +69,7 @@ impl LargeObjects {
     ///
     /// # Errors
     /// [`crate::error::Kind::Internal`]
-    pub async fn url(&self, place: Place<'_>, lives: Duration) -> Result<String, Error> {
+    pub(super) async fn url(&self, place: Place<'_>, lives: Duration) -> Result<String, Error> {
         let config = PresigningConfig::expires_in(lives).map_err(Error::internal)?;
         let request = self
             .client

@@ -34,6 +34,14 @@ impl Sha256 {
         BASE64_STANDARD.encode(self.0)
     }
 
+    /// Reads hexadecimal digits, large or small ones.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+        let bytes = (0..64).step_by(2).map(byte).collect::<Option<Vec<u8>>>();
+        bytes.filter(|_| is_hex)?.try_into().ok().map(Self)
+    }
+
     /// Reads what S3 writes.
     pub fn from_base64(text: &str) -> Option<Self> {
         BASE64_STANDARD.decode(text).ok()?.try_into().ok().map(Self)
@@ -346,13 +354,24 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_is_written_and_read_in_three_ways() {
+    fn a_checksum_is_written_and_read_in_each_of_its_ways() {
         let sum = Sha256::of(ABC);
         assert_eq!(
             sum.hex(),
             "bef57ec7f53a6d40beb640a780a639c83bc29ac8a9816f1fc6c5c6dcd93c4721"
         );
         assert_eq!(Sha256::from_base64(&sum.base64()), Some(sum));
+        assert_eq!(Sha256::from_hex(&sum.hex().to_uppercase()), Some(sum));
+        for bad in [
+            "",
+            "00",
+            &"0".repeat(63),
+            &"0".repeat(65),
+            &"+1".repeat(32),
+            &"é".repeat(32),
+        ] {
+            assert_eq!(Sha256::from_hex(bad), None, "{bad}");
+        }
         assert_eq!(Sha256::from_repr_digest(&sum.repr_digest()), Some(sum));
         assert_eq!(
             Sha256::from_repr_digest(&format!("md5=:AA==:, {}", sum.repr_digest())),

@@ -28,13 +28,13 @@ use crate::tls::{self, Limits, PeerClient, Tls};
 use crate::token_client::{self, AccessToken, TokenClient};
 
 /// The checksum of an object (RFC 9530, section 3).
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+pub const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 /// What needs no escape in a path segment (RFC 3986, section 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// A service that says nothing for so long is given up; a transfer that goes on is not.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 
 const KNOWN: [&str; 3] = ["base_url", "tls", "token"];
 const BASE_URL: &str = "an https:// URL without user or query (http:// on loopback)";
@@ -102,7 +102,7 @@ impl StorageService {
             let request = request.header(CONTENT_LENGTH, length).header(REPR_DIGEST, &digest);
             request.header(CONTENT_TYPE, OCTETS).body(bytes.clone())
         };
-        let answer = self.ask(Method::PUT, owner, file_id, put).await?;
+        let answer = self.ask(Method::PUT, &object(owner, file_id), SILENCE, put).await?;
         match answer.status() {
             StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
             status => Err(refused(status)),
@@ -118,7 +118,7 @@ impl StorageService {
     /// A stream is sent once. The token is looked at before, and one that is refused is forgotten for the next upload.
     async fn sent(&self, owner: &Subject, file_id: &str, upload: Checked) -> Result<Option<Sha256>, Error> {
         let (client, token) = self.ready().await?;
-        let request = self.request(&client, &token, Method::PUT, owner, file_id)?;
+        let request = self.request(&client, &token, Method::PUT, &object(owner, file_id))?;
         let request = match upload.sha256 {
             Some(sha256) => request.header(REPR_DIGEST, sha256.repr_digest()),
             None => request,
@@ -137,12 +137,12 @@ impl StorageService {
         }
     }
 
-    pub(super) async fn open(&self, owner: &Subject, file_id: &str, range: Option<ByteRange>) -> Result<Opened, Error> {
+    pub(crate) async fn open(&self, owner: &Subject, file_id: &str, range: Option<ByteRange>) -> Result<Opened, Error> {
         let ranged = |request: RequestBuilder| match range {
             Some(range) => request.header(RANGE, range.to_string()),
             None => request,
         };
-        let answer = self.ask(Method::GET, owner, file_id, ranged).await?;
+        let answer = self.ask(Method::GET, &object(owner, file_id), SILENCE, ranged).await?;
         match answer.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => self.found(answer).map(Opened::Found),
             StatusCode::NOT_FOUND => Ok(Opened::Missing),
@@ -153,8 +153,10 @@ impl StorageService {
         }
     }
 
-    pub(super) async fn info(&self, owner: &Subject, file_id: &str) -> Result<Option<ObjectInfo>, Error> {
-        let answer = self.ask(Method::HEAD, owner, file_id, |request| request).await?;
+    pub(crate) async fn info(&self, owner: &Subject, file_id: &str) -> Result<Option<ObjectInfo>, Error> {
+        let answer = self
+            .ask(Method::HEAD, &object(owner, file_id), SILENCE, |request| request)
+            .await?;
         match answer.status() {
             StatusCode::OK => Ok(Some(ObjectInfo {
                 size: length(answer.headers())?,
@@ -166,26 +168,28 @@ impl StorageService {
     }
 
     pub(super) async fn delete(&self, owner: &Subject, file_id: &str) -> Result<(), Error> {
-        let answer = self.ask(Method::DELETE, owner, file_id, |request| request).await?;
+        let answer = self
+            .ask(Method::DELETE, &object(owner, file_id), SILENCE, |request| request)
+            .await?;
         match answer.status() {
             StatusCode::NO_CONTENT | StatusCode::NOT_FOUND => Ok(()),
             status => Err(refused(status)),
         }
     }
 
-    /// Asks, and asks once more with another token if this one is refused.
-    async fn ask(
+    /// Asks, and asks once more with another token if this one is refused. An answer's head that takes longer than `patience` is none.
+    pub(crate) async fn ask(
         &self,
         method: Method,
-        owner: &Subject,
-        file_id: &str,
+        path: &str,
+        patience: Duration,
         told: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Error> {
         let mut again = true;
         loop {
             let (client, token) = self.ready().await?;
-            let request = self.request(&client, &token, method.clone(), owner, file_id)?;
-            let answer = timeout(SILENCE, told(request).send()).await.map_err(|_| silent())?;
+            let request = self.request(&client, &token, method.clone(), path)?;
+            let answer = timeout(patience, told(request).send()).await.map_err(|_| silent())?;
             let answer = answer.map_err(|error| self.fault(error))?;
             let refused = self.forget_if_refused(answer.status(), &token);
             if !refused || !again {
@@ -206,12 +210,9 @@ impl StorageService {
         client: &Client,
         token: &AccessToken,
         method: Method,
-        owner: &Subject,
-        file_id: &str,
+        path: &str,
     ) -> Result<RequestBuilder, Error> {
-        let segment = |text| utf8_percent_encode(text, SEGMENT).to_string();
-        let (owner, id) = (segment(owner.as_str()), segment(file_id));
-        let url = Url::parse(&format!("{}/v1/objects/{owner}/{id}", self.inner.base)).map_err(Error::internal)?;
+        let url = Url::parse(&format!("{}{path}", self.inner.base)).map_err(Error::internal)?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(Error::internal)?;
         bearer.set_sensitive(true);
         Ok(client.request(method, url).header(AUTHORIZATION, bearer))
@@ -226,7 +227,7 @@ impl StorageService {
     }
 
     /// Why there is no answer. What TLS says is told in its own words, and no URL is: it names whose file it is.
-    fn fault(&self, error: reqwest::Error) -> Error {
+    pub(crate) fn fault(&self, error: reqwest::Error) -> Error {
         match self.inner.http.failure(&error) {
             Some(failure) => Error::unavailable(format!("no TLS with the storage service: {}", failure.reason())),
             None => Error::unavailable(error.without_url()),
@@ -266,7 +267,17 @@ impl StorageService {
     }
 }
 
-const OCTETS: &str = "application/octet-stream";
+pub(crate) const OCTETS: &str = "application/octet-stream";
+
+/// The path of an object.
+pub(crate) fn object(owner: &Subject, file_id: &str) -> String {
+    format!("/v1/objects/{}/{}", segment(owner.as_str()), segment(file_id))
+}
+
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
 
 fn tls_of(section: &Section<'_>, peer: &'static str, clock: &Clock) -> Result<Option<Arc<Tls>>, ConfigError> {
     let section = section.section("tls");
@@ -297,7 +308,7 @@ fn silent() -> Error {
     Error::unavailable("the storage service is silent")
 }
 
-fn refused(status: StatusCode) -> Error {
+pub(crate) fn refused(status: StatusCode) -> Error {
     Error::unavailable(format!("the storage service answered {status}"))
 }
 

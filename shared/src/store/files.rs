@@ -1,19 +1,21 @@
 //! What is known of files. Their bytes are in [`crate::objects`].
 //!
-//! A file has one item. It is put when its bytes are there, and taken away before they go, so what is listed can be read.
+//! A file has one item. It is put when its bytes are there, and taken away before they go, so what is listed can be read. What it takes up
+//! is counted in the same transactions ([`super::taken_up`]).
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cursor, FileEnd, List, Page, Store, condition_failed, item, key, unavailable, was_done};
+use super::{
+    Cursor, FileEnd, FileLimits, FileWrite, List, Page, Store, TakenUp, condition_failed, item, key, unavailable,
+};
 use crate::compression::Compression;
 use crate::error::Error;
 use crate::principal::Subject;
 
-/// Version 1 had neither compression, metadata nor an end.
-const VERSION: u32 = 2;
+/// Version 1 had neither compression, metadata nor an end; version 2 was counted nowhere.
+const VERSION: u32 = 3;
 
 /// A file as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,9 @@ pub struct StoredFile {
     /// When it became permanent, if it was not from the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finalized_at: Option<Timestamp>,
+    /// Whether it is in the count of what its owner has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
 }
 
 impl StoredFile {
@@ -67,6 +72,14 @@ impl StoredFile {
     /// The length of what is stored.
     pub fn stored_bytes(&self) -> u64 {
         self.stored_size_bytes.unwrap_or(self.size_bytes)
+    }
+
+    /// What it takes up.
+    pub(super) fn takes_up(&self) -> TakenUp {
+        TakenUp {
+            stored_bytes: self.stored_bytes(),
+            upload_sessions: 0,
+        }
     }
 
     /// When the sweep has to look at it, if it is temporary.
@@ -93,19 +106,32 @@ pub struct FileList<'a> {
 }
 
 impl Store {
-    /// Lists a file whose bytes are stored, and forgets the intention to store them. `false`: its id is taken.
+    /// Lists a file whose bytes are stored, and forgets the intention to store them, unless its owner has as much as an owner may have.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn create_file(&self, file: &StoredFile, intention: Option<&FileEnd>) -> Result<bool, Error> {
+    pub async fn create_file(
+        &self,
+        file: &StoredFile,
+        intention: Option<&FileEnd>,
+        limits: &FileLimits,
+    ) -> Result<FileWrite, Error> {
         let mut writes = self.file_writes(file)?;
-        if let Some(intention) = intention {
+        // A file that ends when its intention would be looked at has made that its own end.
+        if let Some(intention) = intention.filter(|intention| file.end().as_ref() != Some(intention)) {
             writes.push(self.end_removed(intention)?);
         }
-        let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
-        match transaction.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error, 0) => Ok(false),
+        if file.counted {
+            match self.taking(&file.owner, file.takes_up(), limits)? {
+                None => return Ok(FileWrite::LimitReached),
+                Some(taking) => writes.push(taking),
+            }
+        }
+        let last = writes.len() - 1;
+        match self.transact(writes).await {
+            Ok(_) => Ok(FileWrite::Done),
+            Err(error) if condition_failed(&error, 0) => Ok(FileWrite::Taken),
+            Err(error) if file.counted && condition_failed(&error, last) => Ok(FileWrite::LimitReached),
             Err(error) => Err(unavailable(error)),
         }
     }
@@ -175,12 +201,12 @@ impl Store {
             .condition_expression("attribute_exists(pk)")
             .build()
             .map_err(Error::internal)?;
-        let transaction = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().delete(delete).build())
-            .transact_items(self.end_added(&end)?);
-        match transaction.send().await {
+        let mut writes = vec![
+            TransactWriteItem::builder().delete(delete).build(),
+            self.end_added(&end)?,
+        ];
+        writes.extend(self.giving_back_file(file)?);
+        match self.transact(writes).await {
             Ok(_) => Ok(Some(end)),
             Err(error) if condition_failed(&error, 0) => Ok(None),
             Err(error) => Err(unavailable(error)),
@@ -192,7 +218,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn delete_ended_file(&self, file: &StoredFile) -> Result<bool, Error> {
-        let mut delete = self.client.delete_item().table_name(&self.table);
+        let mut delete = Delete::builder().table_name(&self.table);
         let mut conditions = Vec::new();
         for (name, value, at) in [
             ("ends_at", ":ends_at", file.ends_at),
@@ -206,11 +232,24 @@ impl Store {
                 }
             }
         }
-        let answer = delete
+        let delete = delete
             .set_key(Some(key::file(&file.owner, &file.file_id).into_item()))
             .condition_expression(conditions.join(" AND "))
-            .send()
-            .await;
-        was_done(answer, DeleteItemError::is_conditional_check_failed_exception)
+            .build()
+            .map_err(Error::internal)?;
+        let mut writes = vec![TransactWriteItem::builder().delete(delete).build()];
+        writes.extend(self.giving_back_file(file)?);
+        match self.transact(writes).await {
+            Ok(_) => Ok(true),
+            Err(error) if condition_failed(&error, 0) => Ok(false),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// What a file took up, given back with it.
+    fn giving_back_file(&self, file: &StoredFile) -> Result<Option<TransactWriteItem>, Error> {
+        file.counted
+            .then(|| self.giving_back(&file.owner, file.takes_up()))
+            .transpose()
     }
 }

@@ -5,6 +5,7 @@
 //! | API key, by its digest | `KEY#<sha-256>` | `KEY` |
 //! | API key, in its owner's list | `OWNER#<subject>` | `KEY#<key id>` |
 //! | number of an owner's keys | `OWNER#<subject>` | `KEYS` |
+//! | what an owner's files and open uploads take up | `OWNER#<subject>` | `FILES` |
 //! | service account | `CLIENT` | `<client id>` |
 //! | access token that was ended, by its `jti` | `DENIED#<jti>` | `DENIED` |
 //! | usage row | `USAGE#<subject>` | `<start, RFC 3339>#<request id>` |
@@ -101,6 +102,10 @@ pub(super) fn owners_api_key(subject: &Subject, key_id: &str) -> Key {
 
 pub(super) fn owners_key_count(subject: &Subject) -> Key {
     Key::new(&owner(subject), "KEYS")
+}
+
+pub(super) fn taken_up(subject: &Subject) -> Key {
+    Key::new(&owner(subject), "FILES")
 }
 
 pub(super) const USERS: &str = "USERS";

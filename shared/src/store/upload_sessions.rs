@@ -1,16 +1,19 @@
 //! Uploads of large files that are under way. The bytes go to the storage in parts; here is what is to become of them.
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{FileEnd, Store, StoredFile, condition_failed, item, key, unavailable, was_done};
+use super::{
+    FileEnd, FileLimits, FileWrite, Store, StoredFile, TakenUp, condition_failed, item, key, unavailable, was_done,
+};
 use crate::error::Error;
 use crate::principal::Subject;
 
-const VERSION: u32 = 1;
+/// Version 1 was counted nowhere.
+const VERSION: u32 = 2;
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +72,9 @@ pub struct UploadSession {
     pub created_at: Timestamp,
     /// Until when it can be completed.
     pub ends_at: Timestamp,
+    /// Whether it is in the count of what its owner has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
 }
 
 impl UploadSession {
@@ -85,6 +91,14 @@ impl UploadSession {
             number if number < last => Some(self.part_size_bytes),
             number if number == last => Some(self.size_bytes - (last - 1) * self.part_size_bytes),
             _ => None,
+        }
+    }
+
+    /// What it takes up until it is over: as much as its file will.
+    fn takes_up(&self) -> TakenUp {
+        TakenUp {
+            stored_bytes: self.size_bytes,
+            upload_sessions: 1,
         }
     }
 
@@ -108,20 +122,29 @@ pub enum UploadClaim {
 }
 
 impl Store {
-    /// Opens a session, which the sweep looks at so long after its end. `false`: its id is taken.
+    /// Opens a session, which the sweep looks at so long after its end, unless its owner has as much as an owner may have.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
-    pub async fn open_upload(&self, session: &UploadSession, grace: jiff::SignedDuration) -> Result<bool, Error> {
+    pub async fn open_upload(
+        &self,
+        session: &UploadSession,
+        grace: jiff::SignedDuration,
+        limits: &FileLimits,
+    ) -> Result<FileWrite, Error> {
+        let Some(taking) = self.taking(&session.owner, session.takes_up(), limits)? else {
+            return Ok(FileWrite::LimitReached);
+        };
         let key = key::file(&session.owner, &session.session_id);
-        let transaction = self
-            .client
-            .transact_write_items()
-            .transact_items(self.put_new(item(key, VERSION, session)?)?)
-            .transact_items(self.end_added(&session.end(grace))?);
-        match transaction.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error, 0) => Ok(false),
+        let writes = vec![
+            self.put_new(item(key, VERSION, session)?)?,
+            self.end_added(&session.end(grace))?,
+            taking,
+        ];
+        match self.transact(writes).await {
+            Ok(_) => Ok(FileWrite::Done),
+            Err(error) if condition_failed(&error, 0) => Ok(FileWrite::Taken),
+            Err(error) if condition_failed(&error, 2) => Ok(FileWrite::LimitReached),
             Err(error) => Err(unavailable(error)),
         }
     }
@@ -147,17 +170,17 @@ impl Store {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<UploadClaim, Error> {
-        let change = "SET #state = :to, verifying_until = :until";
-        self.take_upload(
-            session,
-            change,
-            now,
-            &[(":to", "verifying"), (":until", &until.to_string())],
-        )
-        .await
+        let (until, now) = (until.to_string(), now.to_string());
+        let change = self
+            .change(session, "SET #state = :to, verifying_until = :until", FREE)
+            .expression_attribute_values(":pending", text("pending"))
+            .expression_attribute_values(":now", text(&now))
+            .expression_attribute_values(":to", text("verifying"))
+            .expression_attribute_values(":until", text(&until));
+        self.changed(vec![update(change)?]).await
     }
 
-    /// Ends a session that nobody verifies at `now`, with a reason.
+    /// Ends a session that nobody verifies at `now`, with a reason, and gives back what it took up.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
@@ -167,41 +190,17 @@ impl Store {
         now: Timestamp,
         reason: &str,
     ) -> Result<UploadClaim, Error> {
-        let change = "SET #state = :to, reason = :reason REMOVE verifying_until";
-        self.take_upload(session, change, now, &[(":to", "refused"), (":reason", reason)])
-            .await
-    }
-
-    async fn take_upload(
-        &self,
-        session: &UploadSession,
-        change: &str,
-        now: Timestamp,
-        values: &[(&str, &str)],
-    ) -> Result<UploadClaim, Error> {
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key::file(&session.owner, &session.session_id).into_item()))
-            .update_expression(change)
-            .condition_expression("#state = :pending OR (#state = :verifying AND verifying_until <= :now)")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":pending", AttributeValue::S("pending".to_owned()))
-            .expression_attribute_values(":verifying", AttributeValue::S("verifying".to_owned()))
-            .expression_attribute_values(":now", AttributeValue::S(now.to_string()));
-        for (name, value) in values {
-            update = update.expression_attribute_values(*name, AttributeValue::S((*value).to_owned()));
-        }
-        let done = was_done(
-            update.send().await,
-            UpdateItemError::is_conditional_check_failed_exception,
-        )?;
-        Ok(if done { UploadClaim::Taken } else { UploadClaim::Lost })
+        let change = self
+            .change(session, END, FREE)
+            .expression_attribute_values(":pending", text("pending"))
+            .expression_attribute_values(":now", text(&now.to_string()))
+            .expression_attribute_values(":to", text("refused"))
+            .expression_attribute_values(":reason", text(reason));
+        self.ended(session, change).await
     }
 
     /// Lets go a session that was taken to be verified until then, so that it can be taken again at once (`refused` is nothing) or
-    /// never (the reason).
+    /// never (the reason); in that case it gives back what it took up.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
@@ -211,31 +210,50 @@ impl Store {
         taken_until: Timestamp,
         refused: Option<&str>,
     ) -> Result<(), Error> {
-        let change = match refused {
+        let set = match refused {
             None => "SET #state = :to REMOVE verifying_until",
-            Some(_) => "SET #state = :to, reason = :reason REMOVE verifying_until",
+            Some(_) => END,
         };
         let to = if refused.is_some() { "refused" } else { "pending" };
-        let mut update = self
-            .client
-            .update_item()
+        let change = self
+            .change(session, set, "#state = :verifying AND verifying_until = :until")
+            .expression_attribute_values(":to", text(to))
+            .expression_attribute_values(":until", text(&taken_until.to_string()));
+        // Where it was taken over by somebody who found it dead, it is theirs.
+        match refused {
+            None => self.changed(vec![update(change)?]).await.map(drop),
+            Some(reason) => {
+                let change = change.expression_attribute_values(":reason", text(reason));
+                self.ended(session, change).await.map(drop)
+            }
+        }
+    }
+
+    async fn ended(&self, session: &UploadSession, change: UpdateBuilder) -> Result<UploadClaim, Error> {
+        let mut writes = vec![update(change)?];
+        if session.counted {
+            writes.push(self.giving_back(&session.owner, session.takes_up())?);
+        }
+        self.changed(writes).await
+    }
+
+    /// Does these writes if the condition of the first holds.
+    async fn changed(&self, writes: Vec<TransactWriteItem>) -> Result<UploadClaim, Error> {
+        match self.transact(writes).await {
+            Ok(_) => Ok(UploadClaim::Taken),
+            Err(error) if condition_failed(&error, 0) => Ok(UploadClaim::Lost),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    fn change(&self, session: &UploadSession, set: &str, condition: &str) -> UpdateBuilder {
+        Update::builder()
             .table_name(&self.table)
             .set_key(Some(key::file(&session.owner, &session.session_id).into_item()))
-            .update_expression(change)
-            .condition_expression("#state = :verifying AND verifying_until = :until")
+            .update_expression(set)
+            .condition_expression(condition)
             .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
-            .expression_attribute_values(":verifying", AttributeValue::S("verifying".to_owned()))
-            .expression_attribute_values(":until", AttributeValue::S(taken_until.to_string()));
-        if let Some(reason) = refused {
-            update = update.expression_attribute_values(":reason", AttributeValue::S(reason.to_owned()));
-        }
-        // Where it was taken over by somebody who found it dead, it is theirs.
-        was_done(
-            update.send().await,
-            UpdateItemError::is_conditional_check_failed_exception,
-        )
-        .map(drop)
+            .expression_attribute_values(":verifying", text("verifying"))
     }
 
     /// Lists the file that a session has become, whoever holds it: its bytes are verified.
@@ -243,21 +261,24 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn finish_upload(&self, session: &UploadSession, file: &StoredFile) -> Result<UploadClaim, Error> {
-        let update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key::file(&session.owner, &session.session_id).into_item()))
-            .update_expression("SET #state = :to REMOVE verifying_until")
-            .condition_expression("#state = :verifying")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":to", AttributeValue::S("stored".to_owned()))
-            .expression_attribute_values(":verifying", AttributeValue::S("verifying".to_owned()))
-            .build()
-            .map_err(Error::internal)?;
+        let change = self.change(
+            session,
+            "SET #state = :to REMOVE verifying_until",
+            "#state = :verifying",
+        );
+        let change = change.expression_attribute_values(":to", text("stored"));
         let mut writes = self.file_writes(file)?;
-        writes.push(TransactWriteItem::builder().update(update).build());
+        writes.push(update(change)?);
         let last = writes.len() - 1;
-        let transaction = self.client.transact_write_items().set_transact_items(Some(writes));
-        match transaction.send().await {
+        if session.counted {
+            // The file takes up what its session did.
+            let place = TakenUp {
+                stored_bytes: 0,
+                upload_sessions: 1,
+            };
+            writes.push(self.giving_back(&session.owner, place)?);
+        }
+        match self.transact(writes).await {
             Ok(_) => Ok(UploadClaim::Taken),
             Err(error) if condition_failed(&error, 0) || condition_failed(&error, last) => Ok(UploadClaim::Lost),
             Err(error) => Err(unavailable(error)),
@@ -282,4 +303,17 @@ impl Store {
             .await;
         was_done(answer, DeleteItemError::is_conditional_check_failed_exception)
     }
+}
+
+/// The condition of who wants a session: nobody verifies it, or whoever did is surely dead.
+const FREE: &str = "#state = :pending OR (#state = :verifying AND verifying_until <= :now)";
+const END: &str = "SET #state = :to, reason = :reason REMOVE verifying_until";
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn update(change: UpdateBuilder) -> Result<TransactWriteItem, Error> {
+    let change = change.build().map_err(Error::internal)?;
+    Ok(TransactWriteItem::builder().update(change).build())
 }

@@ -12,7 +12,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use zeroize::Zeroizing;
 
 use super::options::Options;
-use super::suites;
+use super::{began, suites};
 use crate::clock::Clock;
 
 /// TLS cannot be spoken as configured. The message names the file, and shows nothing that is in it.
@@ -111,6 +111,7 @@ impl Contents {
                 .map_err(|error| refused_pair(&error, certificate, key))?,
             _ => return Err(TlsError::Half),
         };
+        config.resumption = began::resumption();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }

@@ -4,20 +4,21 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
 
+use super::began;
 use super::failure::{TlsFailure, failure, is_io};
-use crate::clock::Stopwatch;
 
-/// Counts how a connection over TLS comes to be, and how long that takes: from the first packet until both sides may speak.
+/// Counts how a connection over TLS comes to be, and how long its handshake takes: from the first byte of TLS until both sides may speak.
 pub(super) async fn metered<T>(
     peer: &'static str,
     connecting: impl Future<Output = Result<T, Box<dyn StdError + Send + Sync>>>,
 ) -> Result<T, Box<dyn StdError + Send + Sync>> {
-    let stopwatch = Stopwatch::start();
-    let outcome = connecting.await;
+    let (outcome, took) = began::timed(connecting).await;
     match &outcome {
         Ok(_) => {
             count(peer, "success");
-            metrics::histogram!("tls_handshake_duration_seconds", "peer" => peer).record(stopwatch.elapsed_seconds());
+            if let Some(seconds) = took {
+                metrics::histogram!("tls_handshake_duration_seconds", "peer" => peer).record(seconds);
+            }
         }
         Err(error) => {
             if let Some(failure) = broken_or(error.as_ref()) {

@@ -7,6 +7,7 @@
 //! What is told closes the door rather than opens it: a certificate without its key, a key that cannot be read, or one of another
 //! certificate is an error; an authority's file that is not there trusts nobody until it is.
 
+mod began;
 mod client;
 mod expiry;
 mod failure;

@@ -1,5 +1,6 @@
 //! What stands in the stack's table and secrets, looked at (and, for what no API makes, written) through the AWS SDK.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use gateway::jwt::{KeyAlgorithm, KeyRing, Rotation, SigningKey};
 use gateway::secrets::Secrets;
 use gateway::store::Store;
@@ -33,6 +34,28 @@ pub async fn table_text(stack: &Stack) -> String {
         text.push_str(&format!("{:?}\n", item.unwrap()));
     }
     text
+}
+
+/// Lets the lease of whoever verifies an upload be over, as it is some minutes later. `false`: nobody does.
+pub async fn end_lease(stack: &Stack, owner: &str, session_id: &str) -> bool {
+    let update = dynamodb(stack).update_item().table_name(&stack.ready().table);
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let answer = update
+        .key("pk", text(&format!("FILES#{owner}")))
+        .key("sk", text(session_id))
+        .update_expression("SET verifying_until = :past")
+        .condition_expression("attribute_exists(verifying_until)")
+        .expression_attribute_values(":past", text("2000-01-01T00:00:00Z"))
+        .send()
+        .await;
+    match answer {
+        Ok(_) => true,
+        Err(error) => {
+            let error = error.into_service_error();
+            assert!(error.is_conditional_check_failed_exception(), "{error}");
+            false
+        }
+    }
 }
 
 fn secretsmanager(stack: &Stack) -> aws_sdk_secretsmanager::Client {

@@ -3,9 +3,10 @@
 
 mod object;
 mod range;
+mod uploads;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -13,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use axum::{Extension, middleware};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
@@ -26,8 +27,8 @@ use tokio::sync::watch;
 use crate::backing::Backing;
 use crate::fixtures::{AUDIENCE, CLIENT_ID, CLIENT_SECRET, ISSUER, SIGNING_SECRET, held_clock};
 
-/// The name of the secret that the gateway shows to the token service.
-const SECRET_NAME: &str = "tollgate/storage";
+/// The name of the secret that the gateway shows to the token service, which is [`CLIENT_SECRET`].
+pub const SECRET_NAME: &str = "tollgate/storage";
 
 /// What goes wrong with the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub enum Fault {
     Cut(usize),
     /// One bit of the answer is another one.
     Spoilt,
+    /// It is done, and answered with this status all the same, as where the answer was lost on its way.
+    Lost(u16),
 }
 
 /// Both services, and what a client of theirs needs.
@@ -65,7 +68,7 @@ struct Shelf {
     folder: TempDir,
     key: SigningKey,
     clock: Clock,
-    faults: Mutex<VecDeque<Fault>>,
+    faults: Mutex<VecDeque<Option<Fault>>>,
     asked: Mutex<Vec<(Method, Connection)>>,
     received: watch::Sender<u64>,
 }
@@ -107,6 +110,19 @@ impl Services {
             self.storage.url(),
             self.tokens.url(),
         )
+    }
+
+    /// The template's parameters for a gateway that is to use both, as arguments of `local up`.
+    pub fn parameters(&self) -> Vec<String> {
+        let parameters = [
+            ("StorageServiceUrl", self.storage.url()),
+            ("StorageServiceTokenUrl", self.tokens.url()),
+            ("StorageServiceClientId", CLIENT_ID.to_owned()),
+            ("StorageServiceClientSecretArn", SECRET_NAME.to_owned()),
+            ("StorageServiceTlsFolder", self.folder.path().display().to_string()),
+        ];
+        let parameters = parameters.map(|(name, value)| ["--parameter".to_owned(), format!("{name}={value}")]);
+        parameters.into_iter().flatten().collect()
     }
 
     /// A file among those that the settings name.
@@ -153,9 +169,18 @@ impl Store {
     }
 
     fn router(&self) -> Router {
-        let methods = get(object::get).put(object::put).delete(object::delete);
+        let object = get(object::get).put(object::put).delete(object::delete);
+        let upload = get(uploads::parts).put(uploads::begin).post(uploads::complete);
         Router::new()
-            .route("/v1/objects/{owner}/{id}", methods)
+            .route("/v1/objects/{owner}/{id}", object)
+            .route(
+                "/v1/objects/{owner}/{id}/uploads/{upload}",
+                upload.delete(uploads::abort),
+            )
+            .route(
+                "/v1/objects/{owner}/{id}/uploads/{upload}/{number}",
+                put(uploads::put_part),
+            )
             .layer(axum::extract::DefaultBodyLimit::disable())
             .layer(from_fn_with_state(self.clone(), allowed))
             .layer(middleware::from_fn(mutual))
@@ -164,11 +189,17 @@ impl Store {
 
     /// The next requests go wrong, each in its way.
     pub fn fails(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.0
-            .faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(faults);
+        self.plan(faults.into_iter().map(Some));
+    }
+
+    /// So many requests go well, and then one goes wrong.
+    pub fn fails_at(&self, step: usize, fault: Fault) {
+        self.plan(std::iter::repeat_n(None, step).chain([Some(fault)]));
+    }
+
+    fn plan(&self, faults: impl Iterator<Item = Option<Fault>>) {
+        let mut planned = self.0.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        planned.extend(faults);
     }
 
     /// What was asked so far, and over which connection.
@@ -181,13 +212,18 @@ impl Store {
         self.0.received.subscribe()
     }
 
-    /// How many files there are, whole ones and others.
+    /// How many files there are, whole ones and others, and uploads under way.
     pub fn files(&self) -> usize {
-        std::fs::read_dir(self.0.folder.path()).unwrap().count()
+        std::fs::read_dir(self.folder()).unwrap().count()
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.folder.path()
     }
 
     fn fault(&self) -> Option<Fault> {
-        self.0.faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        let mut planned = self.0.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        planned.pop_front().flatten()
     }
 }
 
@@ -216,7 +252,11 @@ async fn allowed(
         return StatusCode::UNAUTHORIZED.into_response();
     }
     request.extensions_mut().insert(fault);
-    next.run(request).await
+    let answer = next.run(request).await;
+    match fault {
+        Some(Fault::Lost(status)) => StatusCode::from_u16(status).unwrap().into_response(),
+        _ => answer,
+    }
 }
 
 impl Store {

@@ -22,12 +22,12 @@ use super::range::range;
 use super::{Fault, Store};
 
 /// Bytes of checksum before the object.
-const SUM: u64 = 32;
+pub(super) const SUM: u64 = 32;
 const CHUNK: usize = 64 * 1024;
 
 impl Store {
     /// Where an object is. Its name is no path of a caller's.
-    fn path(&self, owner: &str, id: &str) -> PathBuf {
+    pub(super) fn path(&self, owner: &str, id: &str) -> PathBuf {
         let name = format!("{owner}\n{id}");
         let digest = aws_lc_rs::digest::digest(&SHA256, name.as_bytes());
         self.0.folder.path().join(gateway::secret::hex(digest.as_ref()))
@@ -47,17 +47,25 @@ pub(super) async fn put(
         StatusCode::CREATED
     };
     let partial = NamedTempFile::new_in(store.0.folder.path()).unwrap();
-    let Some((sum, length)) = written(&store, &partial, body).await else {
+    let Some(sum) = received(&store, &partial, &headers, body).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    partial.persist(path).unwrap();
+    (status, [("repr-digest", sum)]).into_response()
+}
+
+/// Writes a body, and tells its checksum. `None`: it broke off, or is not what its headers say.
+pub(super) async fn received(
+    store: &Store,
+    partial: &NamedTempFile,
+    headers: &HeaderMap,
+    body: Body,
+) -> Option<String> {
+    let (sum, length) = written(store, partial, body).await?;
     let sum = digest(&sum);
     let told = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let right = told("content-length").is_some_and(|it| it == length.to_string());
-    if !right || told("repr-digest").is_some_and(|it| it != sum) {
-        return StatusCode::BAD_REQUEST.into_response();
-    }
-    partial.persist(path).unwrap();
-    (status, [("repr-digest", sum)]).into_response()
+    (right && told("repr-digest").is_none_or(|it| it == sum)).then_some(sum)
 }
 
 /// Writes a body as it comes. `None`: it broke off.
@@ -140,6 +148,6 @@ pub(super) async fn delete(State(store): State<Store>, Path((owner, id)): Path<(
     StatusCode::NO_CONTENT
 }
 
-fn digest(sum: &[u8]) -> String {
+pub(super) fn digest(sum: &[u8]) -> String {
     format!("sha-256=:{}:", BASE64_STANDARD.encode(sum))
 }

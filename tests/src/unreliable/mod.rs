@@ -1,9 +1,10 @@
 //! A table that can be out of order: a proxy before DynamoDB that fails on demand and counts what is asked of it.
 //!
 //! It knows operations by `x-amz-target`. What is not meant for DynamoDB passes through, so that it can also stand before
-//! all three services as one `--aws-endpoint`.
+//! all three services as one `--aws-endpoint`. A request to any of them can be made to stand still ([`Standstill`]).
 
 mod plan;
+mod standstill;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,8 +26,10 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use plan::{Counts, Fate, Faults, Outage};
+pub use standstill::{Moment, Standstill};
 
 use plan::Plan;
+use standstill::Watched;
 
 /// The proxy. It ends when it is dropped, and with it the services, if they are its own.
 pub struct Unreliable {
@@ -43,6 +46,7 @@ struct Proxy {
     s3: String,
     client: Client<HttpConnector, Full<Bytes>>,
     plan: Mutex<Plan>,
+    watched: Mutex<Option<Watched>>,
 }
 
 impl Unreliable {
@@ -67,6 +71,7 @@ impl Unreliable {
             s3: endpoints.s3.clone(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             plan: Mutex::default(),
+            watched: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self {
@@ -97,6 +102,14 @@ impl Unreliable {
         self.proxy.plan().script = fates.iter().copied().collect();
     }
 
+    /// Lets one request stand still for ever, before it is passed on or before its answer is: of those that have any of these texts in
+    /// path or body, the one of this number, from 0.
+    pub fn stands_still(&self, texts: &[&str], number: usize, moment: Moment) -> Standstill {
+        let (watched, standstill) = Watched::new(texts, number, moment);
+        *self.proxy.watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(watched);
+        standstill
+    }
+
     /// What was asked of the table since the start or the last [`reset_counts`](Self::reset_counts).
     pub fn counts(&self) -> Counts {
         self.proxy.plan().counts.clone()
@@ -119,8 +132,28 @@ impl Proxy {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers; an error breaks the connection.
+    /// Answers, unless it is to stand still.
     async fn answer(&self, request: Request<Incoming>) -> io::Result<Response> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let stop = {
+            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            watched.as_mut().and_then(|watched| watched.stop(&parts.uri, &body))
+        };
+        let request = Request::from_parts(parts, body);
+        match stop {
+            None => self.answered(request).await,
+            Some(stop) if stop.moment == Moment::Before => stop.stand().await,
+            Some(stop) => {
+                let answer = self.answered(request).await?;
+                let _ = answer.into_body().collect().await;
+                stop.stand().await
+            }
+        }
+    }
+
+    /// Answers; an error breaks the connection.
+    async fn answered(&self, request: Request<Bytes>) -> io::Result<Response> {
         let target = request.headers().get("x-amz-target").and_then(|it| it.to_str().ok());
         let (service, operation) = target.and_then(|target| target.split_once('.')).unwrap_or_default();
         if !service.starts_with("DynamoDB_") {
@@ -147,10 +180,9 @@ impl Proxy {
         }
     }
 
-    async fn pass_on(&self, endpoint: &str, request: Request<Incoming>) -> io::Result<Response> {
+    async fn pass_on(&self, endpoint: &str, request: Request<Bytes>) -> io::Result<Response> {
         let (mut parts, body) = request.into_parts();
         parts.uri = format!("{endpoint}{}", parts.uri).parse::<Uri>().unwrap();
-        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let answer = self.client.request(Request::from_parts(parts, Full::new(body))).await;
         Ok(answer.map_err(io::Error::other)?.map(Body::new))
     }

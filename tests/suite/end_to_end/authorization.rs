@@ -268,6 +268,7 @@ fn case(method: &'static str, route: &'static str, id: &str, scope: Option<&'sta
         path: route
             .replace("{scope}", "team")
             .replace("{id}", id)
+            .replace("{number}", "1")
             .replace("{secret_id}", "secret_none"),
         content_type: "application/json",
         body: String::new(),
@@ -394,6 +395,11 @@ fn session_cases(id: &str) -> Vec<Case> {
         Case {
             body: json!({"parts": [{"number": 1, "sha256": "0".repeat(64)}]}).to_string(),
             ..case("POST", "/api/v1/files/sessions/{id}/parts", id, files, 200)
+        },
+        // The storage has URLs of its own.
+        Case {
+            body: "x".to_owned(),
+            ..case("PUT", "/api/v1/files/sessions/{id}/parts/{number}", id, files, 400)
         },
         // Its part has not come.
         case("POST", "/api/v1/files/sessions/{id}/complete", id, files, 409),

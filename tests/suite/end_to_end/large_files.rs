@@ -1,4 +1,5 @@
-//! The whole workflow through the gateway, with files of every size up to a gigabyte, and a hundred uploads at once.
+//! The whole workflow through the gateway, with files of every size up to a gigabyte, over S3 and over a storage service behind mutual TLS;
+//! and a hundred uploads at once.
 
 use std::time::Instant;
 
@@ -8,11 +9,18 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use gateway::secret::hex;
 use serde_json::{Value, json};
-use tests::local::{Answer, Caller, Stack};
+use tests::backing::Backing;
+use tests::fixtures::CLIENT_SECRET;
+use tests::local::{Answer, Caller, Stack, make_secret};
+use tests::storage_service::{SECRET_NAME, Services};
 
 const MIB: usize = 1024 * 1024;
-const PART: usize = 16 * MIB;
+/// What a URL of S3's takes, and what passes through a function.
+const S3_PART: usize = 16 * MIB;
+const PASSED_PART: usize = 4 * MIB;
 const PARTS_AT_ONCE: usize = 4;
+/// So many parts are asked for at once.
+const ASKED_AT_ONCE: usize = 100;
 /// What a function's process may hold at the most, whatever passes.
 const MOST_KIB: u64 = 64 * 1024;
 
@@ -20,26 +28,27 @@ const MOST_KIB: u64 = 64 * 1024;
 struct Generated {
     noise: Vec<u8>,
     size: usize,
+    part: usize,
 }
 
 impl Generated {
-    fn of(size: usize) -> Self {
+    fn of(size: usize, part: usize) -> Self {
         let mut state = 1_u64;
         let mut next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             state.to_be_bytes()
         };
-        let length = size.min(PART);
+        let length = size.min(part);
         let noise = (0..length.div_ceil(8)).flat_map(|_| next()).take(length).collect();
-        Self { noise, size }
+        Self { noise, size, part }
     }
 
     fn parts(&self) -> usize {
-        self.size.div_ceil(PART)
+        self.size.div_ceil(self.part)
     }
 
     fn part(&self, number: usize) -> Bytes {
-        let length = PART.min(self.size - (number - 1) * PART);
+        let length = self.part.min(self.size - (number - 1) * self.part);
         let mut bytes = self.noise[..length].to_vec();
         for (byte, of_number) in bytes.iter_mut().zip(number.to_le_bytes()) {
             *byte ^= of_number;
@@ -76,50 +85,77 @@ async fn opened(caller: &Caller, size: usize, sha256: &str) -> String {
     )
 }
 
-async fn put(
-    http: &reqwest::Client,
-    caller: &Caller,
-    session: &str,
-    number: usize,
-    announced: &[u8],
-    sent: Bytes,
-) -> u16 {
-    let wish = json!({"parts": [{"number": number, "sha256": sha256(announced)}]});
-    let answer = caller.post(&format!("{session}/parts"), &wish).await;
+/// Where parts are to go whose bytes have these checksums.
+async fn places(caller: &Caller, session: &str, parts: Vec<(usize, String)>) -> Vec<Value> {
+    let parts: Vec<_> = parts
+        .into_iter()
+        .map(|(number, sha256)| json!({"number": number, "sha256": sha256}))
+        .collect();
+    let answer = caller
+        .post(&format!("{session}/parts"), &json!({ "parts": parts }))
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let to = answer.json()["parts"][0].clone();
-    let mut put = http.put(to["url"].as_str().unwrap()).body(sent);
-    for (name, value) in to["headers"].as_object().unwrap() {
-        if name != "content-length" {
-            put = put.header(name, value.as_str().unwrap());
-        }
+    answer.json()["parts"].as_array().unwrap().clone()
+}
+
+/// Sends a part as it is asked for: to the storage, or, where the URL is relative, to the gateway.
+async fn send(http: &reqwest::Client, caller: &Caller, session: &str, to: &Value, bytes: Bytes) -> u16 {
+    let url = to["url"].as_str().unwrap();
+    let headers = to["headers"].as_object().unwrap().iter();
+    let headers = headers.filter(|(name, _)| *name != "content-length");
+    let headers: Vec<_> = headers
+        .map(|(name, value)| (&**name, value.as_str().unwrap()))
+        .collect();
+    if !url.contains("://") {
+        let answer = caller.send("PUT", &format!("{session}/{url}"), &headers, bytes).await;
+        return answer.status;
     }
+    let put = http.put(url).body(bytes);
+    let put = headers
+        .into_iter()
+        .fold(put, |put, (name, value)| put.header(name, value));
     put.send().await.unwrap().status().as_u16()
 }
 
 async fn put_parts(http: &reqwest::Client, caller: &Caller, session: &str, file: &Generated, numbers: Vec<usize>) {
-    let puts = numbers.into_iter().map(|number| async move {
-        let part = file.part(number);
-        assert_eq!(put(http, caller, session, number, &part.clone(), part).await, 200);
-    });
-    futures_util::stream::iter(puts)
-        .buffer_unordered(PARTS_AT_ONCE)
-        .collect::<Vec<()>>()
-        .await;
+    for numbers in numbers.chunks(ASKED_AT_ONCE) {
+        let parts = numbers.iter().map(|number| (*number, sha256(&file.part(*number))));
+        let places = places(caller, session, parts.collect()).await;
+        let puts = numbers.iter().zip(places).map(|(number, to)| async move {
+            let status = send(http, caller, session, &to, file.part(*number)).await;
+            assert!([200, 204].contains(&status), "{status}");
+        });
+        futures_util::stream::iter(puts)
+            .buffer_unordered(PARTS_AT_ONCE)
+            .collect::<Vec<()>>()
+            .await;
+    }
 }
 
-/// Reads a file as a client does that follows redirects, and returns the SHA-256 of what comes.
+/// Reads a file as a client does that follows redirects, and asks for ranges where it is told to; returns the SHA-256 of what comes.
 async fn read_back(http: &reqwest::Client, caller: &Caller, file: &Value) -> String {
     let path = format!("/api/v1/files/{}/content", file["file_id"].as_str().unwrap());
     let answer = caller.get(&path).await;
-    if answer.status == 200 {
-        return sha256(&answer.body);
-    }
-    assert_eq!(answer.status, 307, "{answer:?}");
-    let mut body = http.get(answer.header("location")).send().await.unwrap().bytes_stream();
     let mut all = Context::new(&SHA256);
-    while let Some(piece) = body.next().await {
-        all.update(&piece.unwrap());
+    match answer.status {
+        200 => return sha256(&answer.body),
+        400 => {
+            let (size, mut read) = (file["size_bytes"].as_u64().unwrap(), 0);
+            while read < size {
+                let range = format!("bytes={read}-");
+                let answer = caller.send("GET", &path, &[("range", &*range)], "").await;
+                assert_eq!(answer.status, 206, "{answer:?}");
+                all.update(&answer.body);
+                read += answer.body.len() as u64;
+            }
+        }
+        status => {
+            assert_eq!(status, 307, "{answer:?}");
+            let mut body = http.get(answer.header("location")).send().await.unwrap().bytes_stream();
+            while let Some(piece) = body.next().await {
+                all.update(&piece.unwrap());
+            }
+        }
     }
     hex(all.finish().as_ref())
 }
@@ -134,11 +170,34 @@ fn peak_kib(stack: &Stack, function: &str) -> u64 {
     stack.ready_now().functions[function].iter().map(peak).max().unwrap()
 }
 
-/// B-12, B-13: token → upload → read back → equal bytes, of every size; a part that fails, a client that comes back, and a wrong
-/// checksum on the way.
+/// B-12, B-13: token → upload → read back → equal bytes, of every size, over S3.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_every_size_up_to_a_gigabyte_come_back_as_they_went() {
     let stack = Stack::start(&["--environments", "2"]).await;
+    every_size_comes_back(&stack, S3_PART).await;
+}
+
+/// B-09, B-12, B-13: the same over a storage service behind mutual TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_every_size_pass_through_to_a_storage_service_and_come_back() {
+    let backing = Box::pin(Backing::start()).await;
+    let services = Services::start(&backing).await;
+    let parameters = services.parameters();
+    let arguments: Vec<_> = ["--environments", "2"]
+        .into_iter()
+        .chain(parameters.iter().map(String::as_str))
+        .collect();
+    let stack = Stack::start(&arguments).await;
+    make_secret(&stack, SECRET_NAME, CLIENT_SECRET).await;
+    every_size_comes_back(&stack, PASSED_PART).await;
+    assert_eq!(services.store.files(), 2, "those that were uploaded by a form");
+    for (_, connection) in services.store.asked() {
+        assert!(connection.client.is_some() && connection.tls == "TLSv1_3" && connection.protocol == "h2");
+    }
+}
+
+/// A part that fails, a client that comes back, and a wrong checksum are on the way.
+async fn every_size_comes_back(stack: &Stack, part: usize) {
     let caller = stack.service_account().await.caller;
     let http = reqwest::Client::new();
     for bytes in [b"x".to_vec(), b"Vierunddreissig Bytes, wie gewollt".to_vec()] {
@@ -146,46 +205,12 @@ async fn files_of_every_size_up_to_a_gigabyte_come_back_as_they_went() {
         assert_eq!(file.status, 201, "{file:?}");
         assert_eq!(read_back(&http, &caller, &file.json()).await, sha256(&bytes));
     }
-    for size in [1, 5 * MIB, 100 * MIB, 1024 * MIB] {
-        let began = Instant::now();
-        let generated = Generated::of(size);
-        let whole = generated.sha256();
-        let session = opened(&caller, size, &whole).await;
-        let last = generated.part(generated.parts());
-        let mut spoilt = last.to_vec();
-        spoilt[0] ^= 0x80;
-        // A part that fails on the way is refused by the storage, and comes again.
-        let refused = put(&http, &caller, &session, generated.parts(), &last, spoilt.into()).await;
-        assert_eq!(refused, 400);
-        let half = generated.parts() / 2;
-        put_parts(&http, &caller, &session, &generated, (1..=half).collect()).await;
-        // The client goes away, comes back, and asks what is there.
-        let there = caller.get(&session).await.json();
-        assert_eq!(there["uploaded"].as_array().unwrap().len(), half);
-        put_parts(
-            &http,
-            &caller,
-            &session,
-            &generated,
-            (half + 1..=generated.parts()).collect(),
-        )
-        .await;
-        let sent = began.elapsed();
-        let done = caller.send("POST", &format!("{session}/complete"), &[], "").await;
-        assert_eq!(done.status, 201, "{done:?}");
-        let verified = began.elapsed();
-        assert_eq!(done.json()["sha256"], whole);
-        assert_eq!(read_back(&http, &caller, &done.json()).await, whole);
-        println!(
-            "{size} bytes: sent in {sent:?}, verified after {verified:?}, read back after {:?}",
-            began.elapsed()
-        );
-        let id = done.json()["file_id"].as_str().unwrap().to_owned();
-        assert_eq!(caller.delete(&format!("/api/v1/files/{id}")).await.status, 204);
+    for size in [1, 34, 5 * MIB, 100 * MIB, 1024 * MIB] {
+        comes_back(&http, &caller, &Generated::of(size, part)).await;
     }
-    let generated = Generated::of(20 * MIB);
-    let session = opened(&caller, 20 * MIB, &sha256(b"something else")).await;
-    put_parts(&http, &caller, &session, &generated, vec![1, 2]).await;
+    let wrong = Generated::of(20 * MIB, part);
+    let session = opened(&caller, wrong.size, &sha256(b"something else")).await;
+    put_parts(&http, &caller, &session, &wrong, (1..=wrong.parts()).collect()).await;
     let refused = caller.send("POST", &format!("{session}/complete"), &[], "").await;
     assert_eq!(refused.status, 400, "{refused:?}");
     let listed = caller.get("/api/v1/files").await.json();
@@ -194,9 +219,41 @@ async fn files_of_every_size_up_to_a_gigabyte_come_back_as_they_went() {
         2,
         "those that were uploaded by a form"
     );
-    let peak = peak_kib(&stack, "upload");
+    let peak = peak_kib(stack, "upload");
     println!("the upload function has held {} MiB at the most", peak / 1024);
     assert!(peak < MOST_KIB, "{peak} KiB");
+}
+
+async fn comes_back(http: &reqwest::Client, caller: &Caller, file: &Generated) {
+    let (began, whole) = (Instant::now(), file.sha256());
+    let session = opened(caller, file.size, &whole).await;
+    let last = file.part(file.parts());
+    let mut spoilt = last.to_vec();
+    spoilt[0] ^= 0x80;
+    // A part that fails on the way is refused, and comes again.
+    let to = places(caller, &session, vec![(file.parts(), sha256(&last))])
+        .await
+        .remove(0);
+    assert_eq!(send(http, caller, &session, &to, spoilt.into()).await, 400);
+    let half = file.parts() / 2;
+    put_parts(http, caller, &session, file, (1..=half).collect()).await;
+    // The client goes away, comes back, and asks what is there.
+    let there = caller.get(&session).await.json();
+    assert_eq!(there["uploaded"].as_array().unwrap().len(), half);
+    put_parts(http, caller, &session, file, (half + 1..=file.parts()).collect()).await;
+    let sent = began.elapsed();
+    let done = caller.send("POST", &format!("{session}/complete"), &[], "").await;
+    assert_eq!(done.status, 201, "{done:?}");
+    let verified = began.elapsed();
+    assert_eq!(done.json()["sha256"], whole);
+    assert_eq!(read_back(http, caller, &done.json()).await, whole);
+    let size = file.size;
+    println!(
+        "{size} bytes: sent in {sent:?}, verified after {verified:?}, read back after {:?}",
+        began.elapsed()
+    );
+    let id = done.json()["file_id"].as_str().unwrap().to_owned();
+    assert_eq!(caller.delete(&format!("/api/v1/files/{id}")).await.status, 204);
 }
 
 /// B-21: all stored once, and the counters right.

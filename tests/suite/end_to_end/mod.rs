@@ -38,6 +38,7 @@ mod faults;
 mod files;
 mod keys;
 mod killed;
+mod killed_uploads;
 mod lags;
 mod large_files;
 pub(crate) mod login;

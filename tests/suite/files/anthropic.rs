@@ -51,6 +51,40 @@ async fn a_file_has_anthropics_shape_and_is_one_with_the_gateways_own() {
 }
 
 #[tokio::test]
+async fn a_file_of_anthropics_form_ends_to_the_second_and_is_of_no_session_of_theirs() {
+    let desk = Desk::open().await;
+    let upload = async |seconds: &str| {
+        let form = form(&[("expires_in_seconds", seconds)], &[("a", "text/plain", b"text")]);
+        desk.ask(&form_request("/anthropic/v1/files", OWNER, form)).await
+    };
+    let answer = upload("3600").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let file = answer.json();
+    assert_eq!(file["expires_at"], "2026-12-01T13:00:00Z");
+    let listed = async |query: &str| {
+        let answer = desk.get(OWNER, &format!("/anthropic/v1/files?{query}")).await;
+        (answer.status, answer.json()["data"].as_array().map_or(0, Vec::len))
+    };
+    assert_eq!(listed("").await, (200, 1));
+    assert_eq!(listed("scope_id=session_1&limit=5").await, (200, 0));
+    assert_eq!(listed("scope_id=").await.0, 400);
+    for bad in ["3599", "7776001", "soon", ""] {
+        let answer = upload(bad).await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["type"]),
+            (400, &json!("invalid_request_error")),
+            "{bad}"
+        );
+    }
+    desk.functions.clock.advance_seconds(3599);
+    assert_eq!(listed("").await, (200, 1));
+    desk.functions.clock.advance_seconds(1);
+    assert_eq!(listed("").await, (200, 0));
+    desk.sweep().await;
+    assert_eq!(desk.objects(OWNER).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn pages_go_both_ways_from_any_file() {
     let desk = Desk::open().await;
     let mut ids = Vec::new();

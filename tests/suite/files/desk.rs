@@ -32,6 +32,17 @@ impl Desk {
         Self { backing, functions }
     }
 
+    /// Owners may have so many bytes, and so many open uploads.
+    pub(super) async fn open_limited(bytes: u64, sessions: u32) -> Self {
+        let backing = Box::pin(Backing::start()).await;
+        let limits = [
+            ("TOLLGATE_FILES_STORED_BYTES_PER_OWNER", &*bytes.to_string()),
+            ("TOLLGATE_FILES_UPLOAD_SESSIONS_PER_OWNER", &*sessions.to_string()),
+        ];
+        let functions = Functions::with(&backing, &limits);
+        Self { backing, functions }
+    }
+
     pub(super) async fn ask(&self, request: &Request) -> HttpAnswer {
         self.functions.ask("upload", request).await
     }

@@ -7,5 +7,6 @@ mod desk;
 mod ends;
 mod failures;
 mod forms;
+mod limits;
 mod reading;
 mod sessions;

@@ -21,7 +21,7 @@ pub(super) async fn uploaded(desk: &Desk, owner: &str, bytes: &[u8], more: &Valu
     answer.json()
 }
 
-async fn opened(desk: &Desk, owner: &str, bytes: &[u8], more: &Value) -> Value {
+pub(super) async fn opened(desk: &Desk, owner: &str, bytes: &[u8], more: &Value) -> Value {
     let mut wish = json!({"filename": "large.bin", "size_bytes": bytes.len(), "sha256": sha256(bytes)});
     wish.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let answer = desk.post(owner, "/api/v1/files/sessions", &wish).await;
@@ -29,7 +29,7 @@ async fn opened(desk: &Desk, owner: &str, bytes: &[u8], more: &Value) -> Value {
     answer.json()
 }
 
-fn at(session: &Value) -> String {
+pub(super) fn at(session: &Value) -> String {
     format!("/api/v1/files/sessions/{}", session["session_id"].as_str().unwrap())
 }
 
@@ -56,7 +56,7 @@ async fn send(url: &Value, bytes: &[u8]) -> u16 {
     wish.body(bytes.to_vec()).send().await.unwrap().status().as_u16()
 }
 
-async fn put(desk: &Desk, owner: &str, session: &Value, number: usize, bytes: &[u8]) -> u16 {
+pub(super) async fn put(desk: &Desk, owner: &str, session: &Value, number: usize, bytes: &[u8]) -> u16 {
     send(&url(desk, owner, session, number, bytes).await, bytes).await
 }
 

@@ -1,6 +1,7 @@
 //! Where the bytes of files are: the same promises of S3 and of a storage service behind mutual TLS.
 
 mod service;
+mod sessions;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};

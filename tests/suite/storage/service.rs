@@ -22,14 +22,20 @@ fn read(backing: &Backing, services: &Services, settings: &str) -> Result<Object
     Objects::read_from(&aws, &variables, &services.clock)
 }
 
-struct Scene {
-    backing: Backing,
-    services: Services,
+pub(super) struct Scene {
+    pub(super) backing: Backing,
+    pub(super) services: Services,
     objects: Objects,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    /// The functions over the storage service.
+    pub(super) fn functions(&self) -> Functions {
+        let file = self.services.file("settings.yaml");
+        Functions::with(&self.backing, &[("TOLLGATE_SETTINGS", file.to_str().unwrap())])
+    }
+
+    pub(super) async fn new() -> Self {
         let backing = Backing::start().await;
         let services = Services::start(&backing).await;
         let objects = objects(&backing, &services);
@@ -245,8 +251,7 @@ async fn wrong_settings_of_the_storage_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_goes_through_the_upload_function_to_the_storage_service_and_back() {
     let scene = Scene::new().await;
-    let file = scene.services.file("settings.yaml");
-    let functions = Functions::with(&scene.backing, &[("TOLLGATE_SETTINGS", file.to_str().unwrap())]);
+    let functions = scene.functions();
     let body =
         "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nhello, storage\r\n--b--\r\n";
     let post = || {

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{being_verified, discard, own, place, refused, require_pending};
 use crate::shown::shown;
-use crate::storing::end;
+use crate::storing;
 use crate::{State, counted};
 
 /// Reading the whole may take so long: less than API Gateway lets a stream be silent, and the function lives.
@@ -49,7 +49,7 @@ async fn verified(state: &State, session: &UploadSession) -> Result<StoredFile, 
     if !died {
         require_pending(session, now)?;
     }
-    let parts = match state.large()?.parts(place(session), &session.storage_id).await? {
+    let parts = match state.large.parts(place(session), &session.storage_id).await? {
         Some(parts) => Some(complete_parts(session, parts)?),
         // It was put together before, by one who died then.
         None => None,
@@ -94,14 +94,14 @@ async fn put_together(
 ) -> Result<Result<StoredFile, Wrong>, Error> {
     if let Some(parts) = parts {
         let completion = state
-            .large()?
+            .large
             .complete(place(session), &session.storage_id, &parts)
             .await?;
         if let Completion::Refused(code) = completion {
             return Ok(Err(Wrong(format!("the storage does not take the parts ({code})"))));
         }
     }
-    let stored = state.large()?.stored(place(session)).await?;
+    let stored = state.large.stored(place(session)).await?;
     let Some(Stored { size_bytes, tag }) = stored else {
         return Ok(Err(Wrong("its parts are gone".to_owned())));
     };
@@ -111,7 +111,7 @@ async fn put_together(
             session.size_bytes
         ))));
     }
-    let sha256 = state.large()?.sha256(place(session)).await?;
+    let sha256 = state.large.sha256(place(session)).await?;
     let sha256 = sha256.ok_or_else(|| Error::unavailable("the object is gone"))?;
     if session.sha256.as_ref().is_some_and(|announced| *announced != sha256) {
         return Ok(Err(Wrong("its SHA-256 is not the announced one".to_owned())));
@@ -133,9 +133,10 @@ fn file_of(session: &UploadSession, sha256: String, tag: Option<String>, now: Ti
         sha256,
         storage_tag: tag,
         created_at: now,
-        ends_at: session.ttl_days.map(|days| end(now, days)),
+        ends_at: session.ttl_days.map(|days| now + storing::days(days)),
         prepared_until: None,
         finalized_at: None,
+        counted: session.counted,
     }
 }
 

@@ -1,7 +1,7 @@
-//! Upload sessions: files of up to 5 GiB, in parts that go straight to the storage.
+//! Upload sessions: files of up to 5 GiB, in parts that go straight to S3, or through this function to a storage service.
 //!
 //! 1. A session is opened: the size, and the SHA-256 of the whole where it is known, are announced ([`open`]).
-//! 2. For each part, by its SHA-256, the session gives a URL that takes these bytes and no others ([`parts`]).
+//! 2. For each part, by its SHA-256, the session gives a URL that takes these bytes and no others ([`parts`]): one of S3's, or its own.
 //! 3. It is completed: all parts are there, the storage puts them together, and what came is what was announced ([`complete`]).
 //!
 //! Until the last step is done nothing is listed; who breaks off asks which parts are there and goes on. A session ends after a day.
@@ -80,7 +80,7 @@ fn shown(session: &UploadSession, uploaded: Option<Vec<StoredPart>>) -> Shown<'_
 pub(crate) async fn read(Extract(state): Extract<Arc<State>>, caller: Caller, Id(id): Id) -> Outcome {
     let session = own(&state, &caller, &id).await?;
     let uploaded = match session.state {
-        UploadState::Pending => state.large()?.parts(place(&session), &session.storage_id).await?,
+        UploadState::Pending => state.large.parts(place(&session), &session.storage_id).await?,
         _ => None,
     };
     json(StatusCode::OK, &shown(&session, uploaded))
@@ -110,7 +110,7 @@ pub(crate) async fn abort(Extract(state): Extract<Arc<State>>, caller: Caller, I
 
 /// Removes what a session has brought that will never be a file.
 async fn discard(state: &State, session: &UploadSession) -> Result<(), Error> {
-    state.large()?.abort(place(session), &session.storage_id).await?;
+    state.large.abort(place(session), &session.storage_id).await?;
     state.objects.delete(&session.owner, &session.file_id).await
 }
 

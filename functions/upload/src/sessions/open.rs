@@ -5,23 +5,21 @@ use std::sync::Arc;
 use axum::extract::State as Extract;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Outcome, Whole, json, read_json};
-use gateway::large_objects::Place;
+use gateway::objects::Sha256;
 use gateway::principal::Subject;
 use gateway::random;
 use gateway::scope::Scope;
-use gateway::store::{UploadSession, UploadState};
+use gateway::store::{FileWrite, UploadSession, UploadState};
 use http::{HeaderMap, StatusCode};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shown;
+use super::{place, shown};
 use crate::{State, fields, name};
 
 /// What can be verified in one request, at the pace of Lambda and S3.
 const LONGEST_FILE_BYTES: u64 = 5 * 1024 * 1024 * 1024;
-/// At least 5 MiB (S3), and few enough parts for the largest file (S3: 10,000).
-const PART_BYTES: u64 = 16 * 1024 * 1024;
 /// S3 gives up what is older than a day (the bucket's lifecycle).
 const LIVES: SignedDuration = SignedDuration::from_hours(24);
 /// So long after its end the sweep looks at a session: whoever completes one at the last moment is done by then.
@@ -58,16 +56,15 @@ pub(crate) async fn open(
     caller.require(Scope::Files, &state.clock)?;
     let wish: Wish = read_json(&headers, &body)?;
     let mut session = checked(&state, caller.principal.subject, wish)?;
-    let place = Place {
-        owner: &session.owner,
-        file_id: &session.file_id,
-    };
-    session.storage_id = state.large()?.begin(place).await?;
-    // What S3 has begun is nothing yet, and goes by itself after a day if nobody knows of it.
-    if state.store.open_upload(&session, GRACE).await? {
-        json(StatusCode::CREATED, &shown(&session, Some(Vec::new())))
-    } else {
-        Err(Error::new(Kind::Conflict, "The id is taken; try again."))
+    session.storage_id = state.large.begin(place(&session), &session.session_id).await?;
+    // What the storage has begun is nothing yet, and goes by itself after a day if nobody knows of it.
+    match state.store.open_upload(&session, GRACE, &state.limits).await? {
+        FileWrite::Done => json(StatusCode::CREATED, &shown(&session, Some(Vec::new()))),
+        FileWrite::Taken => Err(Error::new(Kind::Conflict, "The id is taken; try again.")),
+        FileWrite::LimitReached => {
+            state.large.abort(place(&session), &session.storage_id).await?;
+            Err(state.limit_reached())
+        }
     }
 }
 
@@ -86,7 +83,7 @@ fn checked(state: &State, owner: Subject, wish: Wish) -> Result<UploadSession, E
         metadata: metadata.map(fields::metadata).transpose()?,
         ttl_days: fields::ttl_days(policy, mode, days.as_deref())?,
         size_bytes: checked_size(wish.size_bytes)?,
-        part_size_bytes: PART_BYTES,
+        part_size_bytes: state.large.part_bytes(),
         sha256: wish.sha256.as_deref().map(checked_digest).transpose()?,
         storage_id: String::new(),
         state: UploadState::Pending,
@@ -94,6 +91,7 @@ fn checked(state: &State, owner: Subject, wish: Wish) -> Result<UploadSession, E
         reason: None,
         created_at: now,
         ends_at: now + LIVES,
+        counted: true,
     })
 }
 
@@ -106,10 +104,10 @@ fn checked_size(bytes: u64) -> Result<u64, Error> {
 }
 
 /// A SHA-256 in hexadecimal.
-pub(super) fn checked_digest(text: &str) -> Result<String, Error> {
-    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err(Error::invalid("`sha256` must be 64 hexadecimal digits."))
-    }
+fn checked_digest(text: &str) -> Result<String, Error> {
+    digest(text).map(|digest| digest.hex())
+}
+
+pub(super) fn digest(text: &str) -> Result<Sha256, Error> {
+    Sha256::from_hex(text).ok_or_else(|| Error::invalid("`sha256` must be 64 hexadecimal digits."))
 }

@@ -1,22 +1,27 @@
-//! Where the parts of an upload are to go.
+//! The parts of an upload: where they are to go, and those that go through this function because the storage has no URLs of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State as Extract;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State as Extract};
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use gateway::error::Error;
-use gateway::http::{Caller, Id, Outcome, Whole, json, read_json};
-use gateway::large_objects::WantedPart;
+use bytes::Bytes;
+use gateway::error::{Error, Kind};
+use gateway::http::{Caller, Id, Outcome, Whole, json, read_json, require_identity_encoding};
+use gateway::large_objects::{PartWrite, WantedPart};
+use gateway::objects::Sha256;
+use gateway::objects::service::REPR_DIGEST;
 use gateway::secret::hex;
 use gateway::store::UploadSession;
 use http::{HeaderMap, StatusCode};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json as object};
 
-use super::open::checked_digest;
+use super::open::digest;
 use super::{own, place, require_pending};
 use crate::State;
 
@@ -53,60 +58,110 @@ pub(crate) async fn urls(
     }
     let now = state.clock.now();
     require_pending(&session, now)?;
-    let ends_at = now + SignedDuration::try_from(URL_LIVES).map_err(Error::internal)?;
     let mut urls: Vec<Value> = Vec::with_capacity(wish.parts.len());
     for part in wish.parts {
-        let part = wanted(&session, &part)?;
-        let url = state
-            .large()?
-            .part_url(place(&session), &session.storage_id, &part, URL_LIVES)
-            .await?;
-        let headers: serde_json::Map<_, _> = url
-            .headers
-            .into_iter()
-            .map(|(name, value)| (name, value.into()))
-            .collect();
-        urls.push(object!({
-            "number": part.number, "method": "PUT", "url": url.url, "headers": headers,
-            "size_bytes": part.size_bytes, "ends_at": ends_at,
-        }));
+        let part = wanted(&session, part.number, digest(&part.sha256)?)?;
+        urls.push(url(&state, &session, &part, now).await?);
     }
     json(StatusCode::OK, &object!({"parts": urls}))
 }
 
-fn wanted(session: &UploadSession, part: &Part) -> Result<WantedPart, Error> {
-    let size = session
-        .part_bytes(part.number)
-        .ok_or_else(|| Error::invalid(format!("There are parts 1 to {}.", session.parts())))?;
-    let digest = checked_digest(&part.sha256)?;
+async fn url(state: &State, session: &UploadSession, part: &WantedPart, now: Timestamp) -> Result<Value, Error> {
+    let url = state
+        .large
+        .part_url(place(session), &session.storage_id, part, URL_LIVES)
+        .await?;
+    let (url, headers, ends_at) = match url {
+        Some(url) => {
+            let lives = SignedDuration::try_from(URL_LIVES).map_err(Error::internal)?;
+            (url.url, url.headers, now + lives)
+        }
+        // Relative to the URL that was asked, whichever domain and stage it has (RFC 3986, section 5.2).
+        None => {
+            let digest = (REPR_DIGEST.to_string(), format!("sha-256=:{}:", part.sha256));
+            (format!("parts/{}", part.number), vec![digest], session.ends_at)
+        }
+    };
+    let headers = headers.into_iter().map(|(name, value)| (name, value.into()));
+    Ok(object!({
+        "number": part.number, "method": "PUT", "url": url, "headers": headers.collect::<serde_json::Map<_, _>>(),
+        "size_bytes": part.size_bytes, "ends_at": ends_at,
+    }))
+}
+
+/// `PUT /api/v1/files/sessions/{id}/parts/{number}`: hands a part on to a storage that has no URLs.
+pub(crate) async fn put(
+    Extract(state): Extract<Arc<State>>,
+    caller: Caller,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: Request,
+) -> Outcome {
+    let Path((id, number)) = path.map_err(|_| Error::not_found("path"))?;
+    let session = own(&state, &caller, &id).await?;
+    require_pending(&session, state.clock.now())?;
+    require_identity_encoding(request.headers())?;
+    let number = number.parse().map_err(|_| no_such_part(&session))?;
+    let part = wanted(&session, number, told(request.headers())?)?;
+    let bytes = bytes(request, &part).await?;
+    let write = state
+        .large
+        .put_part(place(&session), &session.storage_id, &part, bytes)
+        .await?;
+    match write {
+        PartWrite::Done => Ok(there(&part)),
+        PartWrite::Gone => Err(Error::new(Kind::Conflict, "The upload session is over.")),
+        PartWrite::ByUrlAlone => Err(Error::new(
+            Kind::Conflict,
+            "The parts of this upload go to the URLs that `POST …/parts` gives.",
+        )),
+    }
+}
+
+/// The header `Repr-Digest` (RFC 9530, section 3).
+fn told(headers: &HeaderMap) -> Result<Sha256, Error> {
+    let digest = headers.get(REPR_DIGEST).and_then(|value| value.to_str().ok());
+    digest
+        .and_then(Sha256::from_repr_digest)
+        .ok_or_else(|| Error::invalid("The header `Repr-Digest` must be `sha-256=:BASE64:` of the part's bytes."))
+}
+
+/// The bytes of a request, if they are those of the part.
+async fn bytes(request: Request, part: &WantedPart) -> Result<Bytes, Error> {
+    let size = usize::try_from(part.size_bytes).map_err(Error::internal)?;
+    let wrong = || Error::invalid(format!("The part has {size} bytes, no fewer and no more."));
+    let bytes = axum::body::to_bytes(request.into_body(), size)
+        .await
+        .map_err(|_| wrong())?;
+    if bytes.len() != size {
+        return Err(wrong());
+    }
+    if Sha256::of(&bytes).base64() != part.sha256 {
+        return Err(Error::invalid(
+            "The bytes have another SHA-256 than `Repr-Digest` says.",
+        ));
+    }
+    Ok(bytes)
+}
+
+fn there(part: &WantedPart) -> Response {
+    let digest = [(REPR_DIGEST, format!("sha-256=:{}:", part.sha256))];
+    (StatusCode::NO_CONTENT, digest).into_response()
+}
+
+fn wanted(session: &UploadSession, number: u64, sha256: Sha256) -> Result<WantedPart, Error> {
+    let size = session.part_bytes(number).ok_or_else(|| no_such_part(session))?;
     Ok(WantedPart {
-        number: i32::try_from(part.number).map_err(Error::internal)?,
+        number: i32::try_from(number).map_err(Error::internal)?,
         size_bytes: i64::try_from(size).map_err(Error::internal)?,
-        sha256: base64_of(&digest).ok_or_else(|| Error::internal("a digest that is none"))?,
+        sha256: sha256.base64(),
     })
 }
 
-/// S3 has digests in base64.
-fn base64_of(hex: &str) -> Option<String> {
-    let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
-    let bytes = (0..hex.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()?;
-    Some(BASE64_STANDARD.encode(bytes))
+fn no_such_part(session: &UploadSession) -> Error {
+    Error::invalid(format!("There are parts 1 to {}.", session.parts()))
 }
 
-/// The other way round.
+/// A digest as it is shown; storages have it in base64.
 pub(super) fn hex_of(base64: &str) -> Option<String> {
     Some(hex(&BASE64_STANDARD.decode(base64).ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_is_the_same_in_both_forms() {
-        let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let base64 = base64_of(digest).unwrap();
-        assert_eq!(base64, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
-        assert_eq!(hex_of(&base64).unwrap(), digest);
-    }
 }

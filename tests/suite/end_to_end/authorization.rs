@@ -240,6 +240,7 @@ fn is_denied(answer: &Answer, dialect: Dialect, scope: &str) -> bool {
     let told = match dialect {
         Dialect::Anthropic => body["error"]["type"] == "permission_error",
         Dialect::Bedrock => answer.header("x-amzn-errortype") == "AccessDeniedException" && body["message"].is_string(),
+        Dialect::OpenAi => body["error"]["type"] == "permission_error" && body["error"]["code"] == "denied",
         Dialect::OAuth => false,
         Dialect::Problem => body["code"] == "denied" && body["status"] == 403,
         Dialect::Scim => body["status"] == "403" && body["schemas"].is_array(),

@@ -8,6 +8,7 @@ mod chunks;
 mod completion;
 mod content;
 mod converse;
+pub mod error;
 mod json_text;
 mod models;
 mod request;

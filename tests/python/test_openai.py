@@ -49,6 +49,11 @@ def client(**others):
     return openai.OpenAI(**settings(**others))
 
 
+def saying(**directive):
+    """As `mock`, for a directive with a text of its own."""
+    return {"role": "user", "content": f"hello {secrets.token_hex(8)} mock:{json.dumps(directive)}"}
+
+
 def asked(path):
     with urllib.request.urlopen(ready()["bedrock"] + path, timeout=30) as response:
         return json.load(response)
@@ -206,6 +211,20 @@ class Tools(Case):
         self.assertGreater(len(pieces), 1)
 
 
+    def test_several_calls_at_once_are_several_or_the_first_as_asked_for(self):
+        use = {"name": "weather", "input": {"city": "Bern"}}
+        for parallel, wanted in ((True, ["Zürich", "Bern"]), (False, ["Zürich"])):
+            settings = {**MODEL, "tools": [WEATHER], "parallel_tool_calls": parallel}
+            question = mock(tool_use={"name": "weather", "input": {"city": "Zürich"}}, more_tool_uses=[use])
+            whole = client().chat.completions.create(**settings, messages=[question])
+            with client().chat.completions.stream(**settings, messages=[question]) as stream:
+                streamed = stream.until_done().get_final_completion()
+            for completion in (whole, streamed):
+                calls = completion.choices[0].message.tool_calls
+                self.assertEqual([json.loads(call.function.arguments)["city"] for call in calls], wanted)
+                self.assertEqual(len({call.id for call in calls}), len(wanted))
+
+
 class Json(Case):
     def answers(self):
         """How the mock answers as a model by each of the means."""
@@ -219,7 +238,7 @@ class Json(Case):
     def test_an_answer_has_the_form_that_was_asked_for_by_every_means(self):
         for model, directive in self.answers().items():
             with self.subTest(model), recorded(self.rows):
-                completion = client().chat.completions.parse(model=model, messages=[mock(**directive)], response_format=City)
+                completion = client().chat.completions.parse(model=model, messages=[saying(**directive)], response_format=City)
             message = completion.choices[0].message
             self.assertEqual((message.parsed.model_dump(), completion.choices[0].finish_reason), (CITY, "stop"))
             self.assertIsNone(message.tool_calls)
@@ -227,13 +246,13 @@ class Json(Case):
     def test_so_has_one_in_pieces(self):
         for model, directive in self.answers().items():
             with self.subTest(model):
-                asked = client().chat.completions.stream(model=model, messages=[mock(**directive)], response_format=City)
-                with asked as stream:
+                messages = [saying(**directive)]
+                with client().chat.completions.stream(model=model, messages=messages, response_format=City) as stream:
                     completion = stream.until_done().get_final_completion()
                 self.assertEqual(completion.choices[0].message.parsed.model_dump(), CITY)
 
     def test_any_json_is_json(self):
-        answer = mock(text='Here: {"a": [1, "}"]} and so on')
+        answer = saying(text='Here: {"a": [1, "}"]} and so on')
         completion = client().chat.completions.create(**MODEL, messages=[answer], response_format={"type": "json_object"})
         self.assertEqual(json.loads(completion.choices[0].message.content), {"a": [1, "}"]})
 

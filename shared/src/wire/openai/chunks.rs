@@ -10,7 +10,7 @@ use super::usage::{CompletionUsage, ConverseUsage};
 use super::{JSON_TOOL, Json, Label, Reading};
 
 /// What ends a stream that is complete.
-const DONE: &str = "data: [DONE]\n\n";
+pub const DONE: &str = "data: [DONE]\n\n";
 
 /// Turns events into chunks, one after the other.
 #[derive(Debug)]

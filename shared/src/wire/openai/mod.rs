@@ -16,7 +16,7 @@ mod translate;
 mod turns;
 mod usage;
 
-pub use chunks::Chunks;
+pub use chunks::{Chunks, DONE};
 pub use completion::completion;
 pub use models::{model, models};
 pub use request::ChatRequest;

@@ -93,8 +93,9 @@ def by_sdk(sdk, client, base, case, call):
     made = client(api_key=case["key"], base_url=ready()["gateway"] + base, http_client=http, timeout=60, **retries)
     body = {"model": case["model"], "messages": [{"role": "user", "content": case["content"]}], "stream": case["stream"]}
     try:
-        for _ in call(made, body) if case["stream"] else [call(made, body)]:
-            pass
+        with made:
+            for _ in call(made, body) if case["stream"] else [call(made, body)]:
+                pass
     except Exception as error:
         return type(error).__name__, str(error), count.requests
     raise AssertionError(f"{case['kind']}: nothing was refused")
@@ -132,13 +133,16 @@ def by_boto3(case):
             client.converse(modelId=case["model"], messages=messages)
     except Exception as error:
         return type(error).__name__, str(error), count.requests
+    finally:
+        client.close()
     raise AssertionError(f"{case['kind']}: nothing was refused")
 
 
 def by_curl(case):
     message = {"role": "user", "content": case["content"]}
     body = {"model": case["model"], "max_tokens": 64, "messages": [message], "stream": case["stream"]}
-    status, _, text = curl("/anthropic/v1/messages", key=case["key"], body=json.dumps(body))
+    # Without asking first whether a long body is welcome: the answer to that would stand before the answer.
+    status, _, text = curl("/anthropic/v1/messages", "--header", "expect:", key=case["key"], body=json.dumps(body))
     return str(status), text.decode(), 1
 
 
@@ -206,7 +210,8 @@ class Errors(unittest.TestCase):
         made = before + BEGIN + self.table() + END + after
         if os.environ.get("UPDATE_GOLDENS") == "1":
             DOCUMENT.write_text(made)
-        self.assertEqual(text, made)
+        else:
+            self.assertEqual(text, made)
 
     def table(self):
         lines = ["| kind | what a person reads | " + " | ".join(f"`{name}`" for name in CLIENTS) + " |"]

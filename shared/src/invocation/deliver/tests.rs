@@ -366,7 +366,11 @@ async fn play(seeded: &mut Seeded, number: usize) {
         &all[..whole],
     );
     check_chunks(
-        &delivered(Delivery::Chunks(openai::Reading::default()), pieces(seeded, &bytes, size)).await,
+        &delivered(
+            Delivery::Chunks(openai::Reading::default()),
+            pieces(seeded, &bytes, size),
+        )
+        .await,
         &all[..whole],
     );
 }

@@ -143,6 +143,8 @@ pub struct Error {
     /// What is wrong by a protocol's own name for it, where it has one (SCIM's `scimType`: RFC 7644, section 3.12; the `error_code` of
     /// Anthropic's `details`).
     pub code: Option<&'static str>,
+    /// Which part of the request is wrong, by its path, for a protocol that tells it (OpenAI's `param`).
+    pub param: Option<Cow<'static, str>>,
 }
 
 /// A line of a body that is wrong. Shown to the caller.
@@ -165,6 +167,7 @@ impl Error {
             missing_scope: None,
             lines: Vec::new(),
             code: None,
+            param: None,
         }
     }
 
@@ -212,6 +215,13 @@ impl Error {
     #[must_use]
     pub fn named(mut self, code: &'static str) -> Self {
         self.code = Some(code);
+        self
+    }
+
+    /// The same error with the place in the request that is wrong.
+    #[must_use]
+    pub fn about(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
         self
     }
 

@@ -29,6 +29,9 @@ use crate::wire::dialect::{self, Dialect};
 /// The request's id, in every answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
+/// The same, as OpenAI's clients look for it.
+const OPENAI_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// What a handler gives: an answer, or an error that becomes one in the caller's dialect.
 pub type Outcome = Result<Response, Error>;
 
@@ -121,6 +124,8 @@ pub fn dialect_of(path: &str) -> Dialect {
         Dialect::Anthropic
     } else if under("/bedrock") {
         Dialect::Bedrock
+    } else if under("/openai") {
+        Dialect::OpenAi
     } else if under("/scim") {
         Dialect::Scim
     } else if ["/oauth", "/api/v1/auth", "/auth/token", "/auth/refresh"]
@@ -159,6 +164,9 @@ async fn shape_errors(request: Request, next: Next) -> Response {
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&request_id) {
+        if dialect == Dialect::OpenAi {
+            headers.insert(OPENAI_REQUEST_ID, value.clone());
+        }
         headers.insert(REQUEST_ID, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -378,6 +386,7 @@ mod tests {
         assert_eq!(dialect_of("/bedrock/model/x/invoke"), Dialect::Bedrock);
         assert_eq!(dialect_of("/api/v1/auth/token"), Dialect::OAuth);
         assert_eq!(dialect_of("/api/keys"), Dialect::Problem);
+        assert_eq!(dialect_of("/openai/v1/models"), Dialect::OpenAi);
         assert_eq!(dialect_of("/scim/v2/Users"), Dialect::Scim);
     }
 

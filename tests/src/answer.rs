@@ -135,17 +135,27 @@ impl HttpAnswer {
     }
 }
 
-/// Server-sent events as `{"event","data"}`.
+/// Server-sent events as `{"event","data"}`, or as their data alone where they have no names.
 ///
 /// # Panics
-/// At anything but `event: NAME`, `data: JSON`, empty line, which is the form that Anthropic's API keeps.
+/// At anything but `event: NAME`, `data: JSON`, empty line, which is the form that Anthropic's API keeps, and `data: JSON` or `data: [DONE]`,
+/// empty line, which is the one of OpenAI's.
 pub fn events(text: &str) -> Vec<Value> {
     let event = |block: &str| {
         let lines: Vec<_> = block.split('\n').collect();
-        let [name, data] = lines[..] else {
-            panic!("not two lines: {block:?}")
+        let (name, data) = match lines[..] {
+            [data] => (None, data),
+            [name, data] => (Some(name), data),
+            _ => panic!("neither one line nor two: {block:?}"),
         };
-        let data = data.strip_prefix("data: ").expect("the second line is data");
+        let data = data.strip_prefix("data: ").expect("the last line is data");
+        let Some(name) = name else {
+            return if data == "[DONE]" {
+                json!(data)
+            } else {
+                serde_json::from_str(data).expect("the data is JSON")
+            };
+        };
         let data: Value = serde_json::from_str(data).expect("the data is JSON");
         let name = name.strip_prefix("event: ").expect("the first line names the event");
         assert_eq!(data["type"], name, "an event is named by its type");

@@ -71,6 +71,19 @@ pub fn converse_stream(subject: &str, body: &Value) -> Request {
         .json(body)
 }
 
+/// `POST /openai/v1/chat/completions` by `subject`.
+pub fn chat(subject: &str, body: &Value) -> Request {
+    request("POST", "/openai/v1/chat/completions").by(subject).json(body)
+}
+
+/// A body for OpenAI's API whose only message tells the mock what to do.
+pub fn chat_body(stream: bool, directive: &Value) -> Value {
+    json!({
+        "model": MODEL, "max_completion_tokens": 4096, "stream": stream,
+        "messages": [{"role": "user", "content": format!("mock:{directive}")}],
+    })
+}
+
 /// A body for the Messages API whose only message tells the mock what to do.
 pub fn messages_body(stream: bool, directive: &Value) -> Value {
     json!({

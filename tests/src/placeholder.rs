@@ -48,6 +48,10 @@ fn member(name: &str, value: Value) -> Value {
         Value::Object(members) => object(members),
         Value::Array(values) => values.into_iter().map(|value| member("", value)).collect(),
         Value::Number(_) if NUMBERS.contains(&name) => json!("<milliseconds>"),
+        // Of a model it is a day; only of what was made just now it is a time.
+        Value::Number(seconds) if name == "created" && seconds.as_u64().is_some_and(|it| it % 86_400 != 0) => {
+            json!("<seconds>")
+        }
         Value::String(text) => string(name, text),
         other => other,
     }

@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use tests::backing::{Backing, nowhere, root};
-use tests::event::{MODEL, Request, bedrock_body, invoke, invoke_stream, messages, messages_body, request};
+use tests::event::{
+    MODEL, Request, bedrock_body, chat, chat_body, invoke, invoke_stream, messages, messages_body, request,
+};
 use tests::fixtures::{CLIENT_ID, CLIENT_SECRET, EXPIRED_KEY};
 use tests::golden::difference;
 use tests::in_process::Functions;
@@ -26,6 +28,11 @@ fn of_model_routes() -> Vec<Provoked> {
             "invoke",
             format!("/bedrock/model/{MODEL}/invoke"),
             bedrock_body(&json!({})),
+        ),
+        (
+            "stream",
+            "/openai/v1/chat/completions".to_owned(),
+            chat_body(false, &json!({})),
         ),
     ] {
         let post = || request("POST", &path);
@@ -85,6 +92,18 @@ fn of_model_routes() -> Vec<Provoked> {
     let mut unknown = messages_body(false, &json!({}));
     unknown["model"] = "gpt-0".into();
     all.push(("stream", "model is unknown", messages(ALICE, &unknown)));
+    all.push(("stream", "model is unknown", chat(ALICE, &unknown)));
+    let mut tier = chat_body(false, &json!({}));
+    tier["service_tier"] = "flex".into();
+    all.push(("stream", "service tier has no price", chat(ALICE, &tier)));
+    let no_file = json!([{"type": "file", "file": {"file_id": "file_nowhere"}}]);
+    let no_file = json!({"model": MODEL, "messages": [{"role": "user", "content": no_file}]});
+    all.push(("stream", "file is nobody's", chat(ALICE, &no_file)));
+    all.push((
+        "stream",
+        "path is not served",
+        request("POST", "/openai/v1/responses").by(ALICE),
+    ));
     let tier = invoke(ALICE, &bedrock_body(&json!({}))).header("X-Amzn-Bedrock-Service-Tier", "flex");
     all.push(("invoke", "service tier has no price", tier));
     all
@@ -111,6 +130,7 @@ fn of_bedrock() -> Vec<Provoked> {
             ("invoke", name, invoke(ALICE, &bedrock_body(&directive))),
             ("stream", name, invoke_stream(ALICE, &bedrock_body(&directive))),
             ("stream", name, messages(ALICE, &messages_body(true, &directive))),
+            ("stream", name, chat(ALICE, &chat_body(true, &directive))),
         ]
     };
     errors.into_iter().flat_map(told).collect()
@@ -232,6 +252,11 @@ fn of_what_is_down() -> Vec<Provoked> {
             "the table is down",
             messages(ALICE, &messages_body(false, &json!({}))),
         ),
+        (
+            "stream",
+            "the table is down",
+            chat(ALICE, &chat_body(false, &json!({}))),
+        ),
         ("token", "the table is down", token),
         ("admin", "the table is down", request("GET", "/api/keys").by(ALICE)),
     ]
@@ -270,6 +295,7 @@ fn inside_streams() -> Vec<Provoked> {
     ] {
         all.push(("stream", name, messages(ALICE, &messages_body(true, &directive))));
         all.push(("stream", name, invoke_stream(ALICE, &bedrock_body(&directive))));
+        all.push(("stream", name, chat(ALICE, &chat_body(true, &directive))));
     }
     all
 }
@@ -319,6 +345,7 @@ async fn every_error_is_told_in_the_dialect_of_its_route() {
             "Bedrock is down",
             messages(ALICE, &messages_body(true, &json!({}))),
         ),
+        ("stream", "Bedrock is down", chat(ALICE, &chat_body(true, &json!({})))),
     ];
     provoke(&without_bedrock, unreached.into(), &mut table).await;
 

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tests::backing::{Backing, Setup, nowhere};
 use tests::books::open_calls;
 use tests::event::{
-    MODEL, bedrock_body, converse, converse_body, converse_stream, invoke, invoke_stream, messages, messages_body,
-    request,
+    MODEL, bedrock_body, chat, chat_body, converse, converse_body, converse_stream, invoke, invoke_stream, messages,
+    messages_body, request,
 };
 use tests::in_process::Functions;
 use tests::local::eventually;
@@ -66,12 +66,14 @@ enum Stay {
 }
 
 async fn call(functions: &Functions, route: usize, directive: &Value, stay: Stay) {
-    let (function, request) = match route % 6 {
+    let (function, request) = match route % 8 {
         0 => ("invoke", invoke(ALICE, &bedrock_body(directive))),
         1 => ("stream", invoke_stream(ALICE, &bedrock_body(directive))),
         2 => ("stream", messages(ALICE, &messages_body(false, directive))),
         3 => ("invoke", converse(ALICE, &converse_body(directive))),
         4 => ("stream", converse_stream(ALICE, &converse_body(directive))),
+        5 => ("stream", chat(ALICE, &chat_body(false, directive))),
+        6 => ("stream", chat(ALICE, &chat_body(true, directive))),
         _ => ("stream", messages(ALICE, &messages_body(true, directive))),
     };
     let mut answer = functions.begin(function, &request.event()).await;

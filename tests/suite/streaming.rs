@@ -4,7 +4,7 @@ use gateway::usage::Outcome;
 use serde_json::{Value, json};
 use tests::answer::events;
 use tests::backing::Backing;
-use tests::event::{bedrock_body, invoke_stream, messages, messages_body};
+use tests::event::{bedrock_body, chat, chat_body, invoke_stream, messages, messages_body};
 use tests::in_process::{Begun, Functions};
 use tests::local::PATIENCE;
 
@@ -65,6 +65,34 @@ async fn server_sent_events_are_well_formed_and_end_in_message_stop_or_an_error_
             (expected, last),
             "{directive}: {names:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn chunks_are_whole_and_end_in_done_or_an_error_whatever_bedrock_does() {
+    let backing = Backing::start().await;
+    let functions = Functions::new(&backing);
+    for (directive, is_complete) in faults() {
+        let request = chat(ALICE, &chat_body(true, &directive));
+        let answer = functions.call("stream", &request.event()).await.http();
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "text/event-stream")
+        );
+        let chunks = answer.events();
+        let (last, before) = chunks.split_last().unwrap();
+        assert!(
+            before.iter().all(|chunk| chunk["choices"][0]["index"] == 0),
+            "{directive}: {chunks:?}"
+        );
+        let finished = before
+            .last()
+            .is_some_and(|chunk| chunk["choices"][0]["finish_reason"].is_string());
+        if is_complete {
+            assert_eq!((last, finished), (&json!("[DONE]"), true), "{directive}");
+        } else {
+            assert!(last["error"]["message"].is_string(), "{directive}: {chunks:?}");
+        }
     }
 }
 
@@ -137,7 +165,7 @@ async fn a_silence_is_filled_with_pings_and_costs_nothing() {
     let request = messages(ALICE, &messages_body(true, &directive));
     let mut answer = functions.begin("stream", &request.event()).await;
     let mut seen = Vec::new();
-    let ping = until_ping(&mut answer, &mut seen);
+    let ping = until(b"event: ping", &mut answer, &mut seen);
     tokio::time::timeout(PATIENCE, ping).await.expect("a ping");
     assert_eq!(backing.mock.ledger().totals.open, 1, "Bedrock is silent");
     backing.mock.release("silence");
@@ -163,11 +191,28 @@ async fn a_silence_is_filled_with_pings_and_costs_nothing() {
     );
 }
 
-async fn until_ping(answer: &mut Begun, seen: &mut Vec<u8>) {
+/// OpenAI's clients know no event of that name, and skip lines that begin with a colon.
+#[tokio::test]
+async fn a_silence_between_chunks_is_filled_with_comments() {
+    let backing = Backing::start().await;
+    let functions = Functions::with(&backing, &[("TOLLGATE_SSE_PING_SECONDS", "1")]);
+    let directive = json!({"output_tokens": 10, "hold_after": 2, "hold": "silence"});
+    let request = chat(ALICE, &chat_body(true, &directive));
+    let mut answer = functions.begin("stream", &request.event()).await;
+    let mut seen = Vec::new();
+    let ping = until(b": ping", &mut answer, &mut seen);
+    tokio::time::timeout(PATIENCE, ping).await.expect("a ping");
+    backing.mock.release("silence");
+    seen.extend_from_slice(&answer.rest().await.body);
+    let seen = String::from_utf8(seen).unwrap().replace(": ping\n\n", "");
+    assert_eq!(events(&seen).last(), Some(&json!("[DONE]")));
+}
+
+async fn until(start: &[u8], answer: &mut Begun, seen: &mut Vec<u8>) {
     loop {
         let chunk = answer.next().await.unwrap();
         seen.extend_from_slice(&chunk);
-        if chunk.starts_with(b"event: ping") {
+        if chunk.starts_with(start) {
             return;
         }
     }

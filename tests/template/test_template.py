@@ -18,6 +18,9 @@ MODEL_ROUTES = {
     ("POST", "/anthropic/v1/messages/count_tokens"),
     ("GET", "/anthropic/v1/models"),
     ("GET", "/anthropic/v1/models/{id}"),
+    ("POST", "/openai/v1/chat/completions"),
+    ("GET", "/openai/v1/models"),
+    ("GET", "/openai/v1/models/{id}"),
 }
 FILE_ROUTES = {
     ("POST", "/api/v1/files/upload"),

@@ -223,7 +223,22 @@ fn blocks(model: &str, body: &Value, directive: &Directive) -> Vec<Block> {
         // Opaque to everyone but the service; long enough to be seen whole or not at all.
         signature: wire::id("EqQBCkgIARABGAIiQ"),
     });
-    let tool = directive.tool_use.as_ref().map(|tool| Block::Tool {
+    let tools = directive.tool_use.iter().chain(&directive.more_tool_uses).map(tool);
+    let tools: Vec<_> = tools.collect();
+    let text = match (&directive.text, directive.output_tokens) {
+        (Some(text), _) => text.clone(),
+        (None, Some(tokens)) => filler(bytes_of(tokens)),
+        (None, None) if !tools.is_empty() || directive.refusal => String::new(),
+        (None, None) => echo(model, body),
+    };
+    let text = (!text.is_empty()).then_some(Block::Text(text));
+    let unknown = directive.unknown_event.then_some(Block::Unknown);
+    let before = [thinking, text].into_iter().flatten();
+    before.chain(tools).chain(unknown).collect()
+}
+
+fn tool(tool: &ToolUse) -> Block {
+    Block::Tool {
         id: wire::id("toolu_bdrk_01"),
         name: tool.name.clone(),
         input: if tool.input.is_null() {
@@ -231,16 +246,7 @@ fn blocks(model: &str, body: &Value, directive: &Directive) -> Vec<Block> {
         } else {
             tool.input.to_string()
         },
-    });
-    let text = match (&directive.text, directive.output_tokens) {
-        (Some(text), _) => text.clone(),
-        (None, Some(tokens)) => filler(bytes_of(tokens)),
-        (None, None) if tool.is_some() || directive.refusal => String::new(),
-        (None, None) => echo(model, body),
-    };
-    let text = (!text.is_empty()).then_some(Block::Text(text));
-    let unknown = directive.unknown_event.then_some(Block::Unknown);
-    [thinking, text, tool, unknown].into_iter().flatten().collect()
+    }
 }
 
 fn stop_reason(directive: &Directive, blocks: &[Block]) -> String {

@@ -25,6 +25,8 @@ pub struct Directive {
     pub thinking: Option<String>,
     /// A tool call, after the text.
     pub tool_use: Option<ToolUse>,
+    /// Further tool calls, after that one.
+    pub more_tool_uses: Vec<ToolUse>,
     /// Adds an event and a content block of types that nobody knows.
     pub unknown_event: bool,
     /// Tokens in each delta; 5 if not given.

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Delivery, Models};
+use super::Models;
 use crate::bound::Bound;
 use crate::budget::{Amount, BudgetId, ScopeKind, Unit, Window};
 use crate::error::{Error, Kind};
@@ -46,7 +46,6 @@ pub(super) struct Wish<'a> {
     pub(super) caller: &'a Caller,
     pub(super) dialect: Dialect,
     pub(super) operation: Operation,
-    pub(super) delivery: Delivery,
     pub(super) model: &'a ResolvedModel,
     pub(super) quote: &'a Quote,
     pub(super) tier: ServiceTier,
@@ -121,7 +120,7 @@ fn open_call(models: &Models, wish: &Wish<'_>, bound: &Bound, holds: Vec<HeldLim
         region: models.region.clone(),
         service_tier: wish.tier.name().to_owned(),
         dialect: wish.dialect,
-        streamed: wish.delivery != Delivery::Whole,
+        streamed: wish.operation.streams(),
         started_at: wish.started_at,
         deadline_at: wish.started_at + SignedDuration::from_secs(models.call_seconds.into()),
         rates,

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
@@ -10,10 +12,12 @@ use super::routes::{LONGEST_BODY_BYTES, too_large};
 use crate::error::Error;
 use crate::files;
 use crate::http::Caller;
+use crate::media::Media;
 use crate::random;
 use crate::scope::Scope;
 use crate::store::StoredFile;
 use crate::wire::file_sources::{Content, FileSource, file_sources, least_length, with_contents};
+use crate::wire::openai::{Attached, Files};
 
 /// So many sources a request may have; Anthropic's API takes no more images.
 const MOST_SOURCES: usize = 100;
@@ -53,6 +57,41 @@ pub(super) async fn attach(models: &Models, caller: &Caller, body: Bytes) -> Res
         return Err(too_large());
     }
     Ok(body)
+}
+
+/// The files of these ids, each with the place that names it. Only the caller's own count, and the caller must be allowed to read them.
+///
+/// # Errors
+/// [`crate::error::Kind::NotFound`] with the place, [`crate::error::Kind::TooLarge`] when they are larger together than Bedrock takes.
+pub(super) async fn contents(models: &Models, caller: &Caller, ids: &[(&str, String)]) -> Result<Files, Error> {
+    let mut files = Files::new();
+    if ids.is_empty() {
+        return Ok(files);
+    }
+    caller.require(Scope::Files, &models.clock)?;
+    if ids.len() > MOST_SOURCES {
+        return Err(Error::invalid("A request can name 100 files at the most."));
+    }
+    let mut length = 0_u64;
+    for (id, place) in ids {
+        if files.contains_key(*id) {
+            continue;
+        }
+        let file = own(models, caller, (*id).to_owned()).await;
+        let file = file.map_err(|error| error.about(place.clone()))?;
+        length = length.saturating_add(file.size_bytes.saturating_mul(4) / 3);
+        if length > LONGEST_BODY_BYTES as u64 {
+            return Err(too_large());
+        }
+        let bytes = files::whole(&models.objects, &file).await?;
+        let attached = Attached {
+            base64: BASE64_STANDARD.encode(&bytes),
+            media: Media::of(&bytes),
+            name: file.filename,
+        };
+        files.insert((*id).to_owned(), attached);
+    }
+    Ok(files)
 }
 
 /// What is known of the files, each asked for once.

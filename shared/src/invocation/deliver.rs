@@ -10,12 +10,13 @@ use super::cost;
 use super::incoming::{Next, Source};
 use super::live::Live;
 use super::meter::End;
-use super::{Delivery, told_by_bedrock};
+use super::{Admitted, Delivery, told_by_bedrock};
 use crate::error::{Error, Kind};
 use crate::usage::Outcome;
 use crate::wire::bedrock::{exception_kind, is_returned};
 use crate::wire::dialect::{self, Dialect, anthropic_body};
 use crate::wire::frames::{self, Content, Frame};
+use crate::wire::openai::{self, Chunks, Label, completion};
 use crate::wire::sse;
 
 /// Bedrock refused. In its own dialect every byte of that passes; in another one its meaning does.
@@ -34,6 +35,7 @@ pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
     match live.whole().await {
         Ok(body) => {
             live.settle(Outcome::Success).await?;
+            let body = in_the_callers_form(&mut live, body)?;
             let mut headers = match live.admitted().dialect {
                 Dialect::Bedrock => returned(live.headers()),
                 _ => HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]),
@@ -48,20 +50,39 @@ pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
     }
 }
 
+fn in_the_callers_form(live: &mut Live, body: Bytes) -> Result<Bytes, Error> {
+    let admitted = live.admitted();
+    match admitted.delivery {
+        Delivery::Completion(reading) => completion(&body, &label(admitted), reading)
+            .ok_or_else(|| Error::upstream_unavailable("Bedrock's answer cannot be read.", "it is none of Converse's")),
+        _ => Ok(body),
+    }
+}
+
+/// A completion is called by its request, so that its row is found by it.
+fn label(admitted: &Admitted) -> Label {
+    let call = &admitted.admission.call;
+    Label {
+        id: format!("chatcmpl-{}", admitted.caller.request_id),
+        created: call.started_at.as_second(),
+        model: call.model.clone(),
+    }
+}
+
 /// The answer as it comes. Its last event leaves after its row is written.
 pub(super) fn streamed(mut live: Live) -> Response {
     let form = Form::of(&mut live);
-    let mut headers = match form.delivery {
-        Delivery::Events => {
+    let mut headers = match form.shape {
+        Shape::Messages | Shape::Chunks(_) => {
             HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))])
         }
-        _ => returned(live.headers()),
+        Shape::Frames => returned(live.headers()),
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     cost::of_admitted(&live.admitted().admission, &mut headers);
     let body = stream::unfold(Some((live, form)), |state| async {
-        let (mut live, form) = state?;
-        let (bytes, over) = step(&mut live, &form).await?;
+        let (mut live, mut form) = state?;
+        let (bytes, over) = step(&mut live, &mut form).await?;
         Some((
             Ok::<_, std::convert::Infallible>(bytes),
             if over { None } else { Some((live, form)) },
@@ -72,55 +93,80 @@ pub(super) fn streamed(mut live: Live) -> Response {
 
 /// What shapes the events of one stream.
 struct Form {
-    delivery: Delivery,
+    shape: Shape,
     request_id: String,
     ping_after: std::time::Duration,
+}
+
+/// What the events of a stream are.
+enum Shape {
+    /// Bedrock's own frames.
+    Frames,
+    /// The Messages API's.
+    Messages,
+    /// Chunks of a completion.
+    Chunks(Chunks),
 }
 
 impl Form {
     fn of(live: &mut Live) -> Self {
         let ping_after = live.ping_after();
         let admitted = live.admitted();
+        let shape = match admitted.delivery {
+            Delivery::Chunks(reading) => Shape::Chunks(Chunks::new(label(admitted), reading)),
+            Delivery::Events => Shape::Messages,
+            _ => Shape::Frames,
+        };
         Self {
-            delivery: admitted.delivery,
+            shape,
             request_id: admitted.caller.request_id.clone(),
             ping_after,
         }
     }
 
     /// A frame in the caller's form. `None` where it says nothing to the caller.
-    fn frame(&self, frame: &Frame) -> Option<Bytes> {
-        if self.delivery == Delivery::Frames {
-            return Some(frame.raw.clone());
-        }
-        match &frame.content {
-            Content::Chunk(json) => sse::from_model(json),
-            Content::Exception { kind, message } => {
+    fn frame(&mut self, frame: &Frame) -> Option<Bytes> {
+        match (&mut self.shape, &frame.content) {
+            (Shape::Frames, _) => Some(frame.raw.clone()),
+            (_, Content::Exception { kind, message }) => {
                 let kind = exception_kind(kind).unwrap_or(Kind::Internal);
                 Some(self.error(kind, message))
             }
-            // Only `Converse` streams have these, which leave as they are.
-            Content::Event { .. } | Content::Other => None,
+            (Shape::Messages, Content::Chunk(json)) => sse::from_model(json),
+            (Shape::Chunks(chunks), Content::Event { kind, json }) => chunks.event(kind, json),
+            _ => None,
         }
     }
 
     /// What a stream of events says last, once its answer has said that it is over: whatever comes behind that is no part of it, and
     /// clients read no further. Frames have no such end.
     fn last(&self, end: Option<End>) -> Option<Bytes> {
-        match end.filter(|_| self.delivery == Delivery::Events)? {
-            End::Complete => Some(sse::event("message_stop", r#"{"type":"message_stop"}"#)),
-            End::Failed => Some(self.error(Kind::ModelFailed, "Bedrock ended the stream with an error.")),
+        match (end?, &self.shape) {
+            (_, Shape::Frames) => None,
+            (End::Complete, Shape::Messages) => Some(sse::event("message_stop", r#"{"type":"message_stop"}"#)),
+            (End::Complete, Shape::Chunks(_)) => Some(Bytes::from_static(openai::DONE.as_bytes())),
+            (End::Failed, _) => Some(self.error(Kind::ModelFailed, "Bedrock ended the stream with an error.")),
         }
     }
 
     /// An error inside the stream, since the head has been sent.
     fn error(&self, kind: Kind, message: &str) -> Bytes {
-        match self.delivery {
-            Delivery::Events => {
+        match self.shape {
+            Shape::Messages => {
                 let (_, code) = dialect::status_and_code(kind, Dialect::Anthropic);
                 sse::event("error", &anthropic_body(code, message, &self.request_id))
             }
-            _ => frames::exception(stream_exception(kind), message),
+            Shape::Chunks(_) => Bytes::from(openai::error::event(kind, message)),
+            Shape::Frames => frames::exception(stream_exception(kind), message),
+        }
+    }
+
+    /// What is said in a silence, where anything may be.
+    fn ping(&self) -> Option<&'static [u8]> {
+        match self.shape {
+            Shape::Messages => Some(sse::PING),
+            Shape::Chunks(_) => Some(openai::PING),
+            Shape::Frames => None,
         }
     }
 }
@@ -137,13 +183,13 @@ const fn stream_exception(kind: Kind) -> &'static str {
 }
 
 /// The next bytes for the caller and whether they are the last; `None` at the end.
-async fn step(live: &mut impl Source, form: &Form) -> Option<(Bytes, bool)> {
+async fn step(live: &mut impl Source, form: &mut Form) -> Option<(Bytes, bool)> {
     loop {
-        let next = if form.delivery == Delivery::Events {
+        let next = if let Some(ping) = form.ping() {
             match tokio::time::timeout(form.ping_after, live.next()).await {
                 Ok(next) => next,
                 Err(_) if live.is_settled() => continue,
-                Err(_) => return Some((Bytes::from_static(sse::PING), false)),
+                Err(_) => return Some((Bytes::from_static(ping), false)),
             }
         } else {
             live.next().await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::incoming::{Incoming, Next, Source};
 use super::meter::End;
 use super::settlement::Settlement;
-use super::{Admitted, Delivery, Models};
+use super::{Admitted, Models};
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::store::{CallEnd, UsageRow};
@@ -150,9 +150,10 @@ impl Inner {
 
     /// Reads what is left for nobody, and settles.
     async fn finish(&mut self) {
-        match self.admitted.delivery {
-            Delivery::Whole => drop(self.whole().await),
-            Delivery::Frames | Delivery::Events => while let Next::Frame(_) = self.incoming.next().await {},
+        if self.admitted.operation.streams() {
+            while let Next::Frame(_) = self.incoming.next().await {}
+        } else {
+            drop(self.whole().await);
         }
         let known = if self.incoming.meter.reading().exact {
             Known::Exactly

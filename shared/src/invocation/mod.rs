@@ -17,6 +17,7 @@ mod listing;
 mod live;
 mod metadata;
 mod meter;
+pub mod openai;
 pub mod routes;
 mod settlement;
 
@@ -46,6 +47,7 @@ use crate::upstream::{Bedrock, NoAnswer, Operation};
 use crate::usage::Outcome;
 use crate::wire::bedrock::upstream_error;
 use crate::wire::dialect::Dialect;
+use crate::wire::openai::Reading;
 
 use admission::{Admission, Wish, admit};
 use known_models::KnownModels;
@@ -128,6 +130,10 @@ pub enum Delivery {
     Frames,
     /// As server-sent events.
     Events,
+    /// As one of OpenAI's completions.
+    Completion(Reading),
+    /// As chunks of one, in server-sent events.
+    Chunks(Reading),
 }
 
 /// One call that a caller wants made.
@@ -193,7 +199,6 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         caller: &caller,
         dialect,
         operation,
-        delivery,
         model: &model,
         quote: &quote,
         tier,
@@ -223,8 +228,8 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         Ok(answer) => {
             live.attach(answer);
             match delivery {
-                Delivery::Whole => deliver::whole(live).await,
-                Delivery::Frames | Delivery::Events => Ok(deliver::streamed(live)),
+                Delivery::Whole | Delivery::Completion(_) => deliver::whole(live).await,
+                Delivery::Frames | Delivery::Events | Delivery::Chunks(_) => Ok(deliver::streamed(live)),
             }
         }
     }
@@ -263,14 +268,17 @@ fn lost(failure: NoAnswer) -> Error {
 }
 
 fn refused_model(error: ModelError) -> Error {
-    match error {
+    let error = match error {
         ModelError::Malformed => Error::invalid("model: not a model id or alias"),
-        ModelError::Unknown => Error::new(Kind::NotFound, "model: there is no such model here"),
-        ModelError::Unpriced => Error::new(
-            Kind::NotFound,
-            "model: it has no price, and what has no price is not served",
-        ),
-    }
+        ModelError::Unknown => {
+            Error::new(Kind::NotFound, "model: there is no such model here").named("model_not_found")
+        }
+        ModelError::Unpriced => {
+            let message = "model: it has no price, and what has no price is not served";
+            Error::new(Kind::NotFound, message).named("model_not_found")
+        }
+    };
+    error.about("model")
 }
 
 /// What Bedrock said, as an error of ours.

@@ -176,7 +176,7 @@ pub async fn inference_profiles(models: &Arc<Models>, caller: Caller, request: R
     listing::inference_profiles(models, &caller, request.uri(), &account).await
 }
 
-async fn read(request: Request<Body>) -> Result<(Parts, Bytes), Error> {
+pub(super) async fn read(request: Request<Body>) -> Result<(Parts, Bytes), Error> {
     let (parts, body) = request.into_parts();
     let body = body
         .collect()

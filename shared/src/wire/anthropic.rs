@@ -224,7 +224,7 @@ fn check_block(block: &Block<'_>) -> Result<(), &'static str> {
     }
 }
 
-fn is_base64(data: &str) -> bool {
+pub(super) fn is_base64(data: &str) -> bool {
     let body = data.trim_end_matches('=');
     data.len().is_multiple_of(4)
         && !body.is_empty()

@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::openai;
 use crate::error::{Error, Kind};
 
 /// Whose language a route speaks.
@@ -15,6 +16,9 @@ pub enum Dialect {
     Anthropic,
     /// Bedrock Runtime: `{"message"}` and the header `x-amzn-ErrorType`.
     Bedrock,
+    /// OpenAI's API: `{"error":{"message","type","param","code"}}`.
+    #[serde(rename = "openai")]
+    OpenAi,
     /// RFC 6749, section 5.2: `{"error","error_description"}`.
     OAuth,
     /// RFC 9457: `application/problem+json`.
@@ -25,13 +29,21 @@ pub enum Dialect {
 
 impl Dialect {
     /// Every dialect, for tables and tests.
-    pub const ALL: [Self; 5] = [Self::Anthropic, Self::Bedrock, Self::OAuth, Self::Problem, Self::Scim];
+    pub const ALL: [Self; 6] = [
+        Self::Anthropic,
+        Self::Bedrock,
+        Self::OpenAi,
+        Self::OAuth,
+        Self::Problem,
+        Self::Scim,
+    ];
 
     /// The name in usage rows and metrics.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic",
             Self::Bedrock => "bedrock",
+            Self::OpenAi => "openai",
             Self::OAuth => "oauth",
             Self::Problem => "problem",
             Self::Scim => "scim",
@@ -41,6 +53,9 @@ impl Dialect {
 
 /// The header by which AWS SDKs tell errors apart.
 pub const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// By this header a server tells Anthropic's and OpenAI's clients whether to ask again.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// An answer that reports an error: status, headers and JSON body.
 #[derive(Debug)]
@@ -58,6 +73,7 @@ pub const fn status_and_code(kind: Kind, dialect: Dialect) -> (u16, &'static str
     match dialect {
         Dialect::Anthropic => anthropic(kind),
         Dialect::Bedrock => bedrock(kind),
+        Dialect::OpenAi => openai::error::status_and_type(kind),
         Dialect::OAuth => oauth(kind),
         Dialect::Problem => problem(kind),
         Dialect::Scim => scim(kind),
@@ -205,6 +221,10 @@ pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer 
     if dialect == Dialect::Bedrock {
         headers.insert(AMZN_ERROR_TYPE, HeaderValue::from_static(code));
     }
+    if dialect == Dialect::Anthropic && error.kind == Kind::Conflict {
+        // They would repeat every 409, and nothing is cured by that.
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     if let Some(seconds) = error.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -228,6 +248,7 @@ fn body(error: &Error, dialect: Dialect, status: StatusCode, code: &str, request
             None => anthropic_body(code, message, request_id),
         },
         Dialect::Bedrock => json!({"message": message}).to_string(),
+        Dialect::OpenAi => openai::error::body(error),
         Dialect::OAuth => json!({"error": code, "error_description": message}).to_string(),
         Dialect::Problem => problem_body(error, status, code, request_id),
         Dialect::Scim => scim_body(error, status, code),
@@ -295,8 +316,9 @@ mod tests {
     /// A-35: the whole table, as it also stands in `docs/errors.md`.
     #[test]
     fn the_error_table_is_the_one_in_the_documents() {
-        let mut table =
-            String::from("| kind | Anthropic | Bedrock | OAuth | problem+json | SCIM |\n|---|---|---|---|---|---|\n");
+        let mut table = String::from(
+            "| kind | Anthropic | Bedrock | OpenAI | OAuth | problem+json | SCIM |\n|---|---|---|---|---|---|---|\n",
+        );
         for kind in Kind::ALL {
             table.push_str(&format!("| `{}` |", kind.label()));
             for dialect in Dialect::ALL {
@@ -329,9 +351,10 @@ mod tests {
             texts[1],
             r#"{"message":"The gateway is not able to serve this right now."}"#
         );
-        assert!(texts[2].contains(r#""error":"temporarily_unavailable""#));
-        assert!(texts[3].contains(r#""status":503"#));
-        assert!(texts[4].contains(r#""status":"503""#) && !texts[4].contains("scimType"));
+        assert!(texts[2].contains(r#""type":"server_error""#));
+        assert!(texts[3].contains(r#""error":"temporarily_unavailable""#));
+        assert!(texts[4].contains(r#""status":503"#));
+        assert!(texts[5].contains(r#""status":"503""#) && !texts[5].contains("scimType"));
         for text in texts {
             assert!(
                 !text.contains("the table is down"),

@@ -84,6 +84,11 @@ impl<'a> Object<'a> {
         Ok(Self(members))
     }
 
+    /// The names of all members, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The JSON text of a member.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0

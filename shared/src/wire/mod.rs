@@ -9,5 +9,6 @@ pub mod dialect;
 pub mod file_sources;
 pub mod frames;
 pub mod json;
+pub mod openai;
 pub mod sse;
 pub mod survey;

@@ -240,6 +240,7 @@ fn is_denied(answer: &Answer, dialect: Dialect, scope: &str) -> bool {
     let told = match dialect {
         Dialect::Anthropic => body["error"]["type"] == "permission_error",
         Dialect::Bedrock => answer.header("x-amzn-errortype") == "AccessDeniedException" && body["message"].is_string(),
+        Dialect::OpenAi => body["error"]["type"] == "permission_error" && body["error"]["code"] == "denied",
         Dialect::OAuth => false,
         Dialect::Problem => body["code"] == "denied" && body["status"] == 403,
         Dialect::Scim => body["status"] == "403" && body["schemas"].is_array(),
@@ -302,6 +303,24 @@ fn model_cases(mark: &str) -> Vec<Case> {
             dialect: Dialect::Bedrock,
             ..case("POST", route, MODEL, Some("models:invoke"), 200)
         });
+    }
+    cases.extend(openai_cases(mark));
+    cases
+}
+
+fn openai_cases(mark: &str) -> Vec<Case> {
+    let models = Some("models:invoke");
+    let body = json!({"model": MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": mark}]});
+    let mut cases = vec![
+        Case {
+            body: body.to_string(),
+            ..case("POST", "/openai/v1/chat/completions", "", models, 200)
+        },
+        case("GET", "/openai/v1/models", "", models, 200),
+        case("GET", "/openai/v1/models/{id}", MODEL, models, 200),
+    ];
+    for case in &mut cases {
+        case.dialect = Dialect::OpenAi;
     }
     cases
 }

@@ -17,6 +17,7 @@ fn is_in(dialect: Dialect, answer: &Answer) -> bool {
     match dialect {
         Dialect::Anthropic => is_anthropics(&body),
         Dialect::Bedrock => body["message"].is_string() && !answer.header("x-amzn-errortype").is_empty(),
+        Dialect::OpenAi => body["error"]["message"].is_string() && body["error"]["type"].is_string(),
         Dialect::OAuth => body["error"].is_string() && body["error_description"].is_string(),
         Dialect::Scim => {
             answer.header("content-type") == "application/scim+json"

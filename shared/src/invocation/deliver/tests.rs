@@ -257,8 +257,17 @@ impl Source for Played {
 
 /// What the caller gets.
 async fn delivered(delivery: Delivery, pieces: Vec<Bytes>) -> Vec<u8> {
-    let form = Form {
-        delivery,
+    let label = Label {
+        id: "chatcmpl-r".to_owned(),
+        created: 0,
+        model: "m".to_owned(),
+    };
+    let mut form = Form {
+        shape: match delivery {
+            Delivery::Events => Shape::Messages,
+            Delivery::Chunks(reading) => Shape::Chunks(Chunks::new(label, reading)),
+            _ => Shape::Frames,
+        },
         request_id: "r".to_owned(),
         ping_after: std::time::Duration::from_secs(60),
     };
@@ -267,7 +276,7 @@ async fn delivered(delivery: Delivery, pieces: Vec<Bytes>) -> Vec<u8> {
         settled: Vec::new(),
     };
     let mut out = Vec::new();
-    while let Some((bytes, over)) = step(&mut played, &form).await {
+    while let Some((bytes, over)) = step(&mut played, &mut form).await {
         out.extend_from_slice(&bytes);
         if over {
             break;
@@ -319,6 +328,31 @@ fn check_events(out: &[u8], all: &[Made]) {
     assert_eq!(last["type"] == "message_stop", complete);
 }
 
+/// Chunks of one line of JSON each, and behind them `[DONE]` or an error.
+fn check_chunks(out: &[u8], all: &[Made]) {
+    let text = std::str::from_utf8(out).unwrap();
+    let text = text.strip_suffix("\n\n").expect("the last event is whole");
+    let data: Vec<&str> = text
+        .split("\n\n")
+        .map(|event| event.strip_prefix("data: ").unwrap())
+        .collect();
+    let (last, others) = data.split_last().unwrap();
+    for chunk in others {
+        let chunk: Value = serde_json::from_str(chunk).unwrap();
+        assert_eq!(chunk["object"], "chat.completion.chunk");
+    }
+    let end = all.iter().find(|made| made.ends);
+    let complete = end
+        .and_then(|made| made.event.as_ref())
+        .is_some_and(|event| event["type"] == "message_stop");
+    if complete {
+        assert_eq!(*last, "[DONE]");
+    } else {
+        let error: Value = serde_json::from_str(last).unwrap();
+        assert!(error["error"]["message"].is_string(), "{last}");
+    }
+}
+
 async fn play(seeded: &mut Seeded, number: usize) {
     let all = made(seeded);
     let (bytes, whole) = written(seeded, &all);
@@ -329,6 +363,14 @@ async fn play(seeded: &mut Seeded, number: usize) {
     );
     check_events(
         &delivered(Delivery::Events, pieces(seeded, &bytes, size)).await,
+        &all[..whole],
+    );
+    check_chunks(
+        &delivered(
+            Delivery::Chunks(openai::Reading::default()),
+            pieces(seeded, &bytes, size),
+        )
+        .await,
         &all[..whole],
     );
 }

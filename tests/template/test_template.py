@@ -114,7 +114,7 @@ CONDITIONAL = {
     ("events", "HasAlertBus"),
     ("sns", "HasAlertTopic"),
     ("secretsmanager", "HasAlertWebhook"),
-    ("secretsmanager", "HasStorageService"),
+    ("secretsmanager", "HasStorageSecret"),
 }
 # What identity providers gave us: made by hand, under the stack's name.
 LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/login/*"
@@ -481,6 +481,7 @@ class Roles(unittest.TestCase):
             "HasSettingsParameter": "SettingsParameter",
             "HasCacheSecret": "CacheSecretArn",
             "HasStorageService": "StorageServiceUrl",
+            "HasStorageSecret": "StorageServiceClientSecretArn",
             "HasStorageLayer": "StorageServiceTlsLayerArn",
         }
         conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}

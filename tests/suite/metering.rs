@@ -147,7 +147,7 @@ async fn the_rows_of_a_mixed_batch_equal_the_ledger_token_for_token_and_picodoll
         .iter()
         .filter(|row| row.outcome == Outcome::StreamInterrupted)
         .count();
-    assert_eq!(outcomes, 2 * breaks.len(), "every broken stream says so");
+    assert_eq!(outcomes, 3 * breaks.len(), "every broken stream says so");
 }
 
 /// Written with a lifetime of five minutes, written with one of an hour, and read: three counts, three prices.

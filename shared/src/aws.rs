@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+
+use futures_util::FutureExt as _;
 
 use crate::config::{ConfigError, Variables, tree};
 
@@ -21,6 +24,21 @@ pub(crate) const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem"
 pub struct Aws {
     config: SdkConfig,
     variables: Variables,
+}
+
+/// Where a Bedrock is, and as whom it is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct BedrockPlace<'a> {
+    /// The region.
+    pub region: &'a str,
+    /// The role to assume.
+    pub role: Option<&'a str>,
+    /// What the role wants to hear besides.
+    pub external_id: Option<&'a str>,
+    /// Another URL than the region's.
+    pub endpoint: Option<&'a str>,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
 }
 
 /// The AWS side of a function cannot be set up.
@@ -35,6 +53,9 @@ pub enum AwsError {
     /// The certificates make no trust store.
     #[error("the trusted certificates cannot be used: {0}")]
     Tls(String),
+    /// The SDK does not give credentials of a role without waiting.
+    #[error("a role to assume cannot be prepared for")]
+    Role,
 }
 
 impl Aws {
@@ -103,21 +124,82 @@ impl Aws {
 
     /// The S3 client. An endpoint of one's own is addressed by path, since its host has no name for each bucket.
     pub fn s3(&self) -> aws_sdk_s3::Client {
+        self.s3_with(&self.config)
+    }
+
+    fn s3_with(&self, config: &SdkConfig) -> aws_sdk_s3::Client {
         let endpoint = self.endpoint("S3");
-        let mut config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(endpoint.is_some());
+        let mut config = aws_sdk_s3::config::Builder::from(config).force_path_style(endpoint.is_some());
         config.set_endpoint_url(endpoint);
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// The Bedrock Runtime client. It tries once, waits as long as the model thinks, and lets a stream be silent: what a
-    /// retry costs, and when a call has taken too long, is decided by the call's flow.
+    /// The Bedrock Runtime client of the function's own region and account.
     pub fn bedrockruntime(&self) -> aws_sdk_bedrockruntime::Client {
-        let mut config = aws_sdk_bedrockruntime::config::Builder::from(&self.config)
+        self.bedrockruntime_with(&self.config, None, Duration::from_secs(5))
+    }
+
+    /// The Bedrock Runtime client of another region, with other credentials. A role is assumed when it is first used.
+    ///
+    /// # Errors
+    /// [`AwsError::Role`]
+    pub fn bedrockruntime_at(&self, place: &BedrockPlace<'_>) -> Result<aws_sdk_bedrockruntime::Client, AwsError> {
+        let config = self.config_at(place.region, place.role, place.external_id)?;
+        Ok(self.bedrockruntime_with(&config, place.endpoint, place.connect_timeout))
+    }
+
+    /// The S3 client of another region, with other credentials.
+    ///
+    /// # Errors
+    /// [`AwsError::Role`]
+    pub fn s3_at(
+        &self,
+        region: &str,
+        role: Option<&str>,
+        external_id: Option<&str>,
+    ) -> Result<aws_sdk_s3::Client, AwsError> {
+        Ok(self.s3_with(&self.config_at(region, role, external_id)?))
+    }
+
+    /// It tries once, waits as long as the model thinks, and lets a stream be silent: what a retry costs, and when a call has taken
+    /// too long, is decided by the call's flow.
+    fn bedrockruntime_with(
+        &self,
+        config: &SdkConfig,
+        endpoint: Option<&str>,
+        connect_timeout: Duration,
+    ) -> aws_sdk_bedrockruntime::Client {
+        let mut config = aws_sdk_bedrockruntime::config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).build())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(connect_timeout).build())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_endpoint_url(self.endpoint("BEDROCK_RUNTIME"));
+        let endpoint = endpoint.map(str::to_owned);
+        config.set_endpoint_url(endpoint.or_else(|| self.endpoint("BEDROCK_RUNTIME")));
         aws_sdk_bedrockruntime::Client::from_conf(config.build())
+    }
+
+    /// What all clients share, for another region and by way of a role, if there is one. The SDK's own provider asks STS, and each
+    /// client keeps what it got until shortly before it ends.
+    fn config_at(&self, region: &str, role: Option<&str>, external_id: Option<&str>) -> Result<SdkConfig, AwsError> {
+        let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
+        let Some(role) = role else {
+            return Ok(config);
+        };
+        let sts = config.to_builder();
+        let sts = match self.endpoint("STS") {
+            Some(url) => sts.endpoint_url(url).build(),
+            None => sts.build(),
+        };
+        let mut builder = AssumeRoleProvider::builder(role)
+            .configure(&sts)
+            .session_name("tollgate");
+        if let Some(external_id) = external_id {
+            builder = builder.external_id(external_id);
+        }
+        // It awaits nothing where it is given a configuration.
+        let provider = builder.build().now_or_never().ok_or(AwsError::Role)?;
+        let credentials = SharedCredentialsProvider::new(provider);
+        Ok(config.to_builder().credentials_provider(credentials).build())
     }
 
     /// As the AWS SDKs read it: the service's own variable, then the one for all.

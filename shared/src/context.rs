@@ -66,6 +66,18 @@ pub fn account(context: Option<&RequestContext>) -> String {
     }
 }
 
+/// When the function is killed, as Lambda tells it with each event. What is long past is no deadline: `cargo lambda watch` gives one of
+/// 1970.
+pub fn deadline(context: Option<&lambda_runtime::Context>) -> Option<Timestamp> {
+    let millis = i64::try_from(context?.deadline).ok()?;
+    Timestamp::from_millisecond(millis)
+        .ok()
+        .filter(|at| at.as_second() > EARLIEST_DEADLINE)
+}
+
+/// The beginning of 2020, in seconds since the Unix epoch.
+const EARLIEST_DEADLINE: i64 = 1_577_836_800;
+
 /// The client's certificate, as API Gateway verified it in the handshake: `requestContext.identity.clientCert`, which is there on a
 /// domain with mutual TLS alone ([AWS]).
 ///

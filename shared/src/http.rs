@@ -12,11 +12,13 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, StreamAdapter};
 use lambda_runtime::tower::ServiceBuilder;
 use lambda_runtime::{LambdaEvent, Service, StreamResponse};
 
+use crate::attribution::Attribution;
 use crate::certificate::Certificate;
 use crate::context;
 use crate::error::{Error, Kind};
@@ -202,6 +204,10 @@ pub struct Caller {
     pub principal: Principal,
     /// The request's id.
     pub request_id: String,
+    /// When the function is killed, if that is known.
+    pub deadline: Option<Timestamp>,
+    /// What the caller says of the work that the request is for. Nothing is decided by it.
+    pub attribution: Attribution,
 }
 
 impl Caller {
@@ -222,6 +228,8 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         Ok(Self {
             principal: context::principal(context)?,
             request_id: context::request_id(context),
+            deadline: context::deadline(parts.extensions.get::<lambda_runtime::Context>()),
+            attribution: Attribution::of(&parts.headers),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What every Tollgate function shares, in four layers. A module uses its own layer or a lower one.
 //!
-//! 1. **Vocabulary**, pure: [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`role`], [`error`], [`money`], [`model`],
+//! 1. **Vocabulary**, pure: [`attribution`], [`budget`], [`clock`], [`random`], [`secret`], [`scope`], [`principal`], [`role`], [`error`], [`money`], [`model`],
 //!    [`usage`], [`price`], [`bound`], [`rollup`], [`compression`], [`media`].
 //! 2. **Protocols**, pure: [`certificate`], [`jwt`], [`oauth`], [`scim`], [`wire`].
 //! 3. **Outside**: [`config`], [`startup`], [`login`], [`aws`], [`store`], [`cache`], [`lookups`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
@@ -11,6 +11,7 @@
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
 //! and only [`config`] reads the environment.
 
+pub mod attribution;
 pub mod budget;
 pub mod clock;
 pub mod compression;

@@ -98,6 +98,13 @@ impl BandRates {
     }
 }
 
+impl BandRates {
+    fn at_most(&self, other: &Self) -> Self {
+        let (mine, theirs) = (self.to_array(), other.to_array());
+        Self::from(std::array::from_fn(|index| mine[index].max(theirs[index])))
+    }
+}
+
 impl From<[TokenRate; 5]> for BandRates {
     fn from([input, output, cache_read, cache_write_5m, cache_write_1h]: [TokenRate; 5]) -> Self {
         Self {
@@ -155,11 +162,38 @@ pub struct LongContext {
 }
 
 impl Rates {
+    /// Rates of which none is below the same rate of either of these, whatever the prompt's length.
+    #[must_use]
+    pub fn at_most(&self, other: &Self) -> Self {
+        let long_context = match (self.long_context, other.long_context) {
+            (Some(a), Some(b)) => Some(LongContext {
+                above_tokens: a.above_tokens.min(b.above_tokens),
+                rates: a.rates.at_most(&b.rates),
+            }),
+            (Some(long), None) => Some(long.at_most(&other.base)),
+            (None, Some(long)) => Some(long.at_most(&self.base)),
+            (None, None) => None,
+        };
+        Self {
+            base: self.base.at_most(&other.base),
+            long_context,
+        }
+    }
+
     /// The band that a prompt of this length falls into.
     pub fn band(&self, prompt: Tokens) -> &BandRates {
         match &self.long_context {
             Some(long) if prompt > long.above_tokens => &long.rates,
             _ => &self.base,
+        }
+    }
+}
+
+impl LongContext {
+    fn at_most(self, other: &BandRates) -> Self {
+        Self {
+            rates: self.rates.at_most(other),
+            ..self
         }
     }
 }

@@ -13,6 +13,7 @@ use gateway::error::Error;
 use gateway::http::{buffered, streaming};
 use gateway::invocation::Models;
 use http::HeaderMap;
+use jiff::Timestamp;
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::tower::ServiceExt as _;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
@@ -87,13 +88,20 @@ impl Functions {
 
     /// Hands an event to a function that streams, and returns when its head is there.
     pub async fn begin(&self, function: &str, event: &Value) -> Begun {
+        self.begin_by(function, event, None).await
+    }
+
+    /// The same of a function that is killed then, by its own clock.
+    pub async fn begin_by(&self, function: &str, event: &Value, deadline: Option<Timestamp>) -> Begun {
         let router = match function {
             "invoke" => &self.invoke,
             "stream" => &self.stream,
             "upload" => &self.upload,
             _ => panic!("{function} does not stream"),
         };
-        let answer = streaming(router.clone()).oneshot(lambda_event(event)).await.unwrap();
+        let mut event = lambda_event(event);
+        event.context.deadline = deadline.map_or(0, |at| at.as_millisecond().try_into().unwrap());
+        let answer = streaming(router.clone()).oneshot(event).await.unwrap();
         Begun {
             status: answer.metadata_prelude.status_code.as_u16(),
             headers: answer.metadata_prelude.headers,

@@ -142,6 +142,9 @@ fn free_port() -> u16 {
 
 fn program() -> PathBuf {
     let linked = root().join(".tools/redis-server");
-    assert!(linked.is_file(), "there is no redis-server in .tools: run `tools/setup redis-server` first");
+    assert!(
+        linked.is_file(),
+        "there is no redis-server in .tools: run `tools/setup redis-server` first"
+    );
     linked
 }

@@ -16,14 +16,19 @@ use tests::unreliable::Outage;
 const ALL: [&str; 5] = ["cache", "db", "aws", "storage", "tls"];
 
 async fn health(functions: &Functions, check: &str) -> HttpAnswer {
-    functions.ask("admin", &request("GET", &format!("/health?check={check}"))).await
+    functions
+        .ask("admin", &request("GET", &format!("/health?check={check}")))
+        .await
 }
 
 /// The statuses and reasons by check, and the whole's.
 fn told(answer: &HttpAnswer) -> Value {
     let body = answer.json();
     let checks = body["checks"].as_object().unwrap().iter().map(|(name, check)| {
-        assert!(check["duration_ms"].is_u64() && check.get("detail").is_none(), "{name}: {check}");
+        assert!(
+            check["duration_ms"].is_u64() && check.get("detail").is_none(),
+            "{name}: {check}"
+        );
         (name.clone(), json!([check["status"], check["reason"]]))
     });
     json!({"is": body["status"], "checks": checks.collect::<serde_json::Map<_, _>>()})
@@ -35,7 +40,11 @@ fn all_but(part: &str, status: &str, reason: &str) -> Value {
         _ => json!(["healthy", null]),
     };
     let checks = ALL.map(|name| {
-        let one = if name == part { json!([status, reason]) } else { usual(name) };
+        let one = if name == part {
+            json!([status, reason])
+        } else {
+            usual(name)
+        };
         (name.to_owned(), one)
     });
     let is = if part.is_empty() { "healthy" } else { status };
@@ -64,7 +73,11 @@ async fn each_part_is_looked_at_and_the_worst_is_the_wholes() {
     let reason = &down.json()["checks"]["db"]["reason"];
     assert!(reason == "unavailable" || reason == "slow", "{reason}");
     assert_eq!(down.json()["status"], "unhealthy");
-    assert_eq!(health(&functions, "aws").await.status, 200, "what was not asked for is not looked at");
+    assert_eq!(
+        health(&functions, "aws").await.status,
+        200,
+        "what was not asked for is not looked at"
+    );
     backing.unreliable().unwrap().table_is(None);
     for (variable, part, reason) in [
         ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "aws", "unreachable"),
@@ -76,7 +89,10 @@ async fn each_part_is_looked_at_and_the_worst_is_the_wholes() {
     }
     let elsewhere = Functions::with(&backing, &[("TOLLGATE_BUCKET", "another-bucket")]);
     let down = health(&elsewhere, "storage").await;
-    assert_eq!((down.status, &down.json()["checks"]["storage"]["reason"]), (503, &json!("unavailable")));
+    assert_eq!(
+        (down.status, &down.json()["checks"]["storage"]["reason"]),
+        (503, &json!("unavailable"))
+    );
 }
 
 ///
@@ -87,21 +103,41 @@ async fn what_is_no_check_is_refused_and_without_one_nothing_is_run() {
     for bad in ["none", "ALL", "db,aws", "", "db%00", "*"] {
         let answer = health(&functions, bad).await;
         assert_eq!(answer.status, 400, "{bad}");
-        assert!(answer.json()["detail"].as_str().unwrap().contains("all, cache, db, aws, storage, tls"));
+        assert!(
+            answer.json()["detail"]
+                .as_str()
+                .unwrap()
+                .contains("all, cache, db, aws, storage, tls")
+        );
     }
     for wrong in ["/health?cheque=db", "/health?check=db&check=aws"] {
-        assert_eq!(functions.ask("admin", &request("GET", wrong)).await.status, 400, "{wrong}");
+        assert_eq!(
+            functions.ask("admin", &request("GET", wrong)).await.status,
+            400,
+            "{wrong}"
+        );
     }
     for alive in ["/health", "/health/live"] {
         let answer = functions.ask("admin", &request("GET", alive)).await;
-        assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("healthy")), "{alive}");
+        assert_eq!(
+            (answer.status, &answer.json()["status"]),
+            (200, &json!("healthy")),
+            "{alive}"
+        );
     }
     assert_eq!(health(&functions, "db").await.status, 503);
 }
 
 async fn with_redis(backing: &Backing, url: &str) -> Functions {
-    let secrets = Aws::from_environment(backing.variables("admin", &[])).unwrap().secretsmanager();
-    let _ = secrets.create_secret().name("cache").secret_string(Redis::secret()).send().await;
+    let secrets = Aws::from_environment(backing.variables("admin", &[]))
+        .unwrap()
+        .secretsmanager();
+    let _ = secrets
+        .create_secret()
+        .name("cache")
+        .secret_string(Redis::secret())
+        .send()
+        .await;
     let variables = [
         ("TOLLGATE_CACHE_KIND", "redis"),
         ("TOLLGATE_CACHE_REDIS_URL", url),
@@ -117,15 +153,24 @@ async fn the_cache_is_looked_at_by_a_round_trip() {
     let (backing, mut redis) = (Backing::start().await, Redis::start().await);
     let functions = with_redis(&backing, &redis.url()).await;
     let well = health(&functions, "cache").await;
-    assert_eq!((well.status, &well.json()["checks"]["cache"]["status"]), (200, &json!("healthy")));
+    assert_eq!(
+        (well.status, &well.json()["checks"]["cache"]["status"]),
+        (200, &json!("healthy"))
+    );
     redis.told::<String>(&["CONFIG", "SET", "maxmemory", "1"]).await;
     let full = health(&functions, "all").await;
     assert_eq!((full.status, &full.json()["status"]), (200, &json!("degraded")));
     assert_eq!(full.json()["checks"]["cache"]["reason"], "full");
     redis.stop();
     let down = health(&functions, "all").await;
-    assert_eq!((down.status, told(&down)), (503, all_but("cache", "unhealthy", "unreachable")));
-    assert_eq!(health(&functions, "cache").await.json()["checks"]["cache"]["reason"], "paused");
+    assert_eq!(
+        (down.status, told(&down)),
+        (503, all_but("cache", "unhealthy", "unreachable"))
+    );
+    assert_eq!(
+        health(&functions, "cache").await.json()["checks"]["cache"]["reason"],
+        "paused"
+    );
     redis.start_again().await;
     functions.clock.advance_seconds(5);
     assert_eq!(health(&functions, "cache").await.status, 200);
@@ -150,9 +195,17 @@ async fn an_administrator_is_told_more_than_anybody_and_a_user_nothing() {
     assert_eq!(detailed.json()["checks"].as_object().unwrap().len(), 5);
     let error = &detailed.json()["checks"]["aws"]["detail"]["error"];
     assert!(error.as_str().unwrap().starts_with("Bedrock"), "{error}");
-    let user = functions.ask("admin", &request("GET", "/api/admin/health").by("user:alice")).await;
+    let user = functions
+        .ask("admin", &request("GET", "/api/admin/health").by("user:alice"))
+        .await;
     assert_eq!(user.status, 403);
-    assert_eq!(functions.ask("admin", &request("GET", "/api/admin/health")).await.status, 401);
+    assert_eq!(
+        functions
+            .ask("admin", &request("GET", "/api/admin/health"))
+            .await
+            .status,
+        401
+    );
 }
 
 /// a storage service is asked, and its certificates are looked at by the days that they have left.
@@ -169,11 +222,17 @@ async fn a_storage_service_and_the_certificates_towards_it_are_looked_at() {
         let told = health(&functions, "all").await;
         assert_eq!((told.status, &told.json()["status"]), (200, &json!(status)));
         let checks = &told.json()["checks"];
-        assert_eq!((&checks["tls"]["status"], &checks["tls"]["reason"]), (&json!(status), &reason));
+        assert_eq!(
+            (&checks["tls"]["status"], &checks["tls"]["reason"]),
+            (&json!(status), &reason)
+        );
         assert_eq!(checks["storage"]["status"], "healthy");
         functions.clock.advance_seconds((days + 1) * 86_400);
         let over = health(&functions, "tls").await;
-        assert_eq!((over.status, &over.json()["checks"]["tls"]["reason"]), (503, &json!("expired")));
+        assert_eq!(
+            (over.status, &over.json()["checks"]["tls"]["reason"]),
+            (503, &json!("expired"))
+        );
     }
 }
 
@@ -188,10 +247,20 @@ async fn aws_is_well_when_it_takes_our_signature_whatever_it_says_of_the_count()
         (403, "ExpiredTokenException", 503, json!("refused")),
         (500, "InternalServerException", 503, json!("failing")),
     ] {
-        let answer = async move || (StatusCode::from_u16(status).unwrap(), [("x-amzn-errortype", kind)], "{}");
+        let answer = async move || {
+            (
+                StatusCode::from_u16(status).unwrap(),
+                [("x-amzn-errortype", kind)],
+                "{}",
+            )
+        };
         let bedrock = Server::plain(Router::new().fallback(answer)).await;
         let functions = Functions::with(&backing, &[("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &bedrock.url())]);
         let told = health(&functions, "aws").await;
-        assert_eq!((told.status, &told.json()["checks"]["aws"]["reason"]), (code, &reason), "{kind}");
+        assert_eq!(
+            (told.status, &told.json()["checks"]["aws"]["reason"]),
+            (code, &reason),
+            "{kind}"
+        );
     }
 }

@@ -13,6 +13,7 @@ mod documents;
 mod end_to_end;
 mod errors;
 mod events;
+mod failover;
 mod files;
 mod forged;
 mod health;

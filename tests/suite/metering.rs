@@ -439,7 +439,7 @@ async fn a_row_says_who_called_what_when_how_and_at_what_cost() {
     assert!(first_byte <= latency, "{record}");
     let mut expected = json!({
         "request_id": call.request_id, "principal": ALICE, "key_id": "key_0000fixture", "model": MODEL,
-        "price_model": MODEL, "profile": "us", "region": "us-east-1", "dialect": "anthropic", "streamed": true,
+        "price_model": MODEL, "profile": "us", "region": "us-east-1", "target": "home", "dialect": "anthropic", "streamed": true,
         "started_at": "2026-12-01T12:00:00Z", "ended_at": "2026-12-01T12:00:00Z", "outcome": "success",
         "stop_reason": "end_turn", "upstream_status": 200, "upstream_request_id": ledger.request_id,
         "service_tier": "default", "usage": ledger.usage, "cost_picodollars": u64::try_from(ledger.cost_picodollars).unwrap(), "estimated": false,

@@ -76,10 +76,11 @@ ACTIONS = {
     | {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
     | {"secretsmanager:GetSecretValue"},
     "authorizer": LOGS | {"dynamodb:GetItem", "dynamodb:BatchGetItem", "secretsmanager:GetSecretValue"},
-    "invoke": LOGS | MONEY | {"s3:GetObject", "bedrock:InvokeModel", "bedrock:CountTokens"},
+    "invoke": LOGS | MONEY | {"s3:GetObject", "bedrock:InvokeModel", "bedrock:CountTokens", "sts:AssumeRole"},
     "stream": LOGS
     | MONEY
-    | {"s3:GetObject", "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:CountTokens"},
+    | {"s3:GetObject", "bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:CountTokens"}
+    | {"sts:AssumeRole"},
     "upload": LOGS
     | {f"dynamodb:{it}" for it in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
     | {f"s3:{it}" for it in ("GetObject", "PutObject", "DeleteObject", "ListBucket")}
@@ -101,7 +102,7 @@ ACTIONS = {
     "sweep": LOGS
     | MONEY
     | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
-    | {"s3:DeleteObject", "s3:AbortMultipartUpload"}
+    | {"s3:DeleteObject", "s3:AbortMultipartUpload", "sts:AssumeRole"}
     | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
 }
 # Who reaches files, and with them the storage service where there is one.
@@ -110,6 +111,7 @@ for name in REACH_FILES:
     ACTIONS[name] |= {"secretsmanager:GetSecretValue"}
 # What is there by a condition alone: rights, by the parameter without which they are not.
 CONDITIONAL = {
+    ("sts", "HasUpstreamRoles"),
     ("s3", "HasInvocationLog"),
     ("events", "HasAlertBus"),
     ("sns", "HasAlertTopic"),
@@ -408,7 +410,7 @@ class Roles(unittest.TestCase):
     def test_each_names_its_resources(self):
         models = [
             "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
-            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/*",
+            "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:inference-profile/*",
             "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:application-inference-profile/*",
         ]
         for name, function in functions_by_binary().items():
@@ -419,6 +421,7 @@ class Roles(unittest.TestCase):
                 "secretsmanager": [{"Ref": "SigningSecret"}] + ([{"Fn::Sub": LOGIN_SECRETS}] if name == "token" else []),
                 "s3": [{"Fn::Sub": "${Bucket.Arn}/files/*"}],
                 "bedrock": [{"Fn::Sub": model} for model in models],
+                "sts": [{"Fn::Split": [",", {"Ref": "UpstreamRoleArns"}]}],
             }
             index = {"Fn::Sub": "${Table.Arn}/index/by_day"}
             if name == "sweep":
@@ -470,6 +473,7 @@ class Roles(unittest.TestCase):
                     found.add((service, condition))
         self.assertEqual(found, CONDITIONAL)
         parameters = {
+            "HasUpstreamRoles": "UpstreamRoleArns",
             "HasInvocationLog": "InvocationLogBucket",
             "HasAlertBus": "AlertBusArn",
             "HasAlertTopic": "AlertTopicArn",

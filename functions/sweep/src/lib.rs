@@ -10,6 +10,7 @@ mod event;
 mod files;
 mod finish;
 mod keys;
+mod logs;
 mod lost;
 mod pass;
 mod recompute;
@@ -17,11 +18,10 @@ mod repair;
 mod report;
 
 use gateway::alerts::Alerts;
-use gateway::aws::Aws;
+use gateway::aws::{Aws, AwsError};
 use gateway::clock::Clock;
-use gateway::config::{ConfigError, Variables, tree};
+use gateway::config::{Variables, tree};
 use gateway::error::Error;
-use gateway::invocation_log::InvocationLog;
 use gateway::store::Store;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -29,6 +29,7 @@ use serde_json::Value;
 use event::Command;
 use files::Files;
 use keys::Keys;
+use logs::Logs;
 
 /// So long past its deadline a call's function is surely dead, whatever the clocks say.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
@@ -41,7 +42,7 @@ pub struct State {
     alerts: Alerts,
     keys: Keys,
     files: Files,
-    log: Option<InvocationLog>,
+    logs: Logs,
     /// How long after a call's deadline its record may still come into the invocation log.
     log_grace: SignedDuration,
     retention_days: u32,
@@ -52,15 +53,15 @@ impl State {
     /// Reads the configuration and builds the clients. Nothing goes out before the first event.
     ///
     /// # Errors
-    /// [`ConfigError`], naming what is wrong.
-    pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, ConfigError> {
+    /// [`AwsError`], naming what is wrong.
+    pub fn new(aws: &Aws, variables: &Variables, clock: Clock) -> Result<Self, AwsError> {
         let seconds = tree::INVOCATION_LOG_GRACE_SECONDS.get(variables)?;
         Ok(Self {
             store: Store::new(aws.dynamodb(), variables.table()?),
             alerts: Alerts::new(aws, variables)?,
             keys: Keys::new(aws, variables)?,
             files: Files::new(aws, variables, &clock)?,
-            log: invocation_log(aws, variables)?,
+            logs: Logs::read(aws, variables)?,
             log_grace: SignedDuration::from_secs(seconds.into()),
             retention_days: tree::USAGE_RETENTION_DAYS.get(variables)?,
             clock,
@@ -112,14 +113,4 @@ pub fn deadline(millis: u64) -> Option<Timestamp> {
     i64::try_from(millis)
         .ok()
         .and_then(|millis| Timestamp::from_millisecond(millis).ok())
-}
-
-fn invocation_log(aws: &Aws, variables: &Variables) -> Result<Option<InvocationLog>, ConfigError> {
-    let Some(bucket) = tree::INVOCATION_LOG_BUCKET.find(variables)? else {
-        return Ok(None);
-    };
-    let prefix = tree::INVOCATION_LOG_PREFIX.find(variables)?.unwrap_or_default();
-    let account = tree::ACCOUNT.get(variables)?;
-    let region = tree::AWS_REGION.get(variables)?.to_string();
-    Ok(Some(InvocationLog::new(aws.s3(), bucket, &prefix, account, region)))
 }

@@ -35,14 +35,12 @@ pub(crate) async fn resolve(pass: &mut Pass<'_>, calls: Vec<OpenCall>) -> Result
     if calls.is_empty() {
         return Ok(Vec::new());
     }
-    let search = match &pass.state.log {
-        Some(log) => Some(search(pass, log, &calls).await),
-        None => None,
-    };
+    let searches = searches(pass, &calls).await;
     let states = pass.state.store.budget_states(&budgets_of(calls.iter())).await?;
     let mut billed = Vec::new();
     for call in calls {
-        match fate(pass, &call, search.as_ref(), &states) {
+        let search = pass.state.logs.of(&call).and_then(|(name, _)| searches.get(name));
+        match fate(pass, &call, search, &states) {
             Fate::Logged(logged) => {
                 pass.report.recovered += 1;
                 write(pass, &call, logged.usage, !logged.exact, logged.upstream_request_id).await?;
@@ -60,8 +58,23 @@ pub(crate) async fn resolve(pass: &mut Pass<'_>, calls: Vec<OpenCall>) -> Result
     rows_of(pass, billed).await
 }
 
+/// What was found of these calls, in each log by its name. Each is looked through once.
+async fn searches(pass: &Pass<'_>, calls: &[OpenCall]) -> HashMap<String, Option<Search>> {
+    let mut by_log: HashMap<&str, (&InvocationLog, Vec<&OpenCall>)> = HashMap::new();
+    for call in calls {
+        if let Some((name, log)) = pass.state.logs.of(call) {
+            by_log.entry(name).or_insert((log, Vec::new())).1.push(call);
+        }
+    }
+    let mut searches = HashMap::new();
+    for (name, (log, calls)) in by_log {
+        searches.insert(name.to_owned(), search(pass, log, &calls).await);
+    }
+    searches
+}
+
 /// A log that cannot be read now tells nothing, and what is not in it must not be taken for unbilled.
-async fn search(pass: &Pass<'_>, log: &InvocationLog, calls: &[OpenCall]) -> Option<Search> {
+async fn search(pass: &Pass<'_>, log: &InvocationLog, calls: &[&OpenCall]) -> Option<Search> {
     let wanted: HashSet<&str> = calls.iter().map(|call| call.request_id.as_str()).collect();
     let from = calls.iter().map(|call| call.started_at).min()?;
     let last = calls.iter().map(|call| call.deadline_at).max()?;

@@ -15,6 +15,7 @@ use super::holds::Hold;
 use super::ledger::Ledger;
 use super::log::Change;
 use super::record::{Recorded, Records};
+use super::regions::{BetaScript, RegionScript};
 use super::{State, lock};
 
 type Mock = Shared<Arc<State>>;
@@ -34,6 +35,8 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/answers/{request_id}", get(sent))
         .route("/faults", get(faults).post(queue).delete(clear_faults))
         .route("/count-tokens", put(script_counts).delete(clear_count_script))
+        .route("/regions", get(regions).put(set_regions))
+        .route("/betas", get(betas).put(set_betas))
         .route("/holds", get(holds))
         .route("/release/{name}", post(release))
         .route("/profiles", get(profiles).put(set_profiles))
@@ -102,6 +105,24 @@ async fn script_counts(Shared(state): Mock, Json(script): Json<CountScript>) -> 
 
 async fn clear_count_script(Shared(state): Mock) -> StatusCode {
     *lock(&state.counts) = None;
+    StatusCode::NO_CONTENT
+}
+
+async fn regions(Shared(state): Mock) -> Json<BTreeMap<String, RegionScript>> {
+    Json(state.scripts.regions())
+}
+
+async fn set_regions(Shared(state): Mock, Json(regions): Json<BTreeMap<String, RegionScript>>) -> StatusCode {
+    state.scripts.set_regions(regions);
+    StatusCode::NO_CONTENT
+}
+
+async fn betas(Shared(state): Mock) -> Json<BetaScript> {
+    Json(state.scripts.betas())
+}
+
+async fn set_betas(Shared(state): Mock, Json(script): Json<BetaScript>) -> StatusCode {
+    state.scripts.set_betas(script);
     StatusCode::NO_CONTENT
 }
 

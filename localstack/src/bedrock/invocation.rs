@@ -22,7 +22,7 @@ use super::log::Entry;
 use super::play::{self, Bill, Play};
 use super::record::Recorded;
 use super::request::{self, Operation, Wanted};
-use super::{State, converse, count, lock, metadata, signature, wire};
+use super::{State, converse, count, lock, metadata, regions, signature, wire};
 
 /// What is read of a body before it is given up; a caller of a little too much still gets Bedrock's refusal.
 const MAX_READ_BYTES: usize = 4 * request::MAX_BODY_BYTES;
@@ -57,15 +57,17 @@ pub(super) async fn answer(Shared(state): Shared<Arc<State>>, request: Request) 
     let Wanted::Call(operation) = wanted else {
         return count::answer(&state, &model, &parts, &body, &request_id).await;
     };
-    state.ledger.open(&request_id, &model, operation.name());
+    let region = regions::region_of(&parts);
+    state.ledger.open(&request_id, &model, &region, operation.name());
     let entry = Entry {
+        region,
         request_id: request_id.clone(),
         time: state.log.now(),
         operation,
         model,
         metadata: metadata_of(operation, &parts, &body).ok().flatten(),
     };
-    let answer = match accept(&state, operation, &entry.model, &parts, &body) {
+    let answer = match accept(&state, &entry, &parts, &body) {
         Ok(accepted) => proceed(state.clone(), accepted, &parts.headers, entry, started).await,
         Err(refusal) => refuse(&state, refusal, &entry),
     };
@@ -89,8 +91,9 @@ fn metadata_of(operation: Operation, parts: &Parts, body: &[u8]) -> Result<Optio
     }
 }
 
-fn accept(state: &State, operation: Operation, model: &str, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
+fn accept(state: &State, entry: &Entry, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
     signature::verify(parts, body)?;
+    let (operation, model) = (entry.operation, &entry.model);
     metadata_of(operation, parts, body)?;
     let priced_as = request::resolve(state, model)?;
     let (body, tier, prompt) = if operation.converses() {
@@ -109,6 +112,13 @@ fn accept(state: &State, operation: Operation, model: &str, parts: &Parts, body:
     let prompt = prompt.map_err(Refusal::validation)?;
     let own = directive::in_last_user_message(&body["messages"]).map_err(Refusal::validation)?;
     let directive = own.or_else(|| lock(&state.faults).pop_front()).unwrap_or_default();
+    let directive = state.scripts.in_region(&entry.region, directive);
+    if Refusal::asked_for(&directive).is_none() {
+        state.scripts.check_betas(match operation.converses() {
+            true => &body["additionalModelRequestFields"],
+            false => &body,
+        })?;
+    }
     Ok(Accepted {
         priced_as,
         tier,
@@ -157,7 +167,9 @@ async fn sleep(milliseconds: u64) {
 
 /// From here on the call costs money, whatever becomes of it.
 fn open_bill(state: &Arc<State>, accepted: &Accepted, entry: Entry) -> Bill {
-    let usage = lock(&state.cache).count(&accepted.priced_as, &accepted.prompt, Instant::now());
+    // Each region has a cache of its own.
+    let place = format!("{}/{}", entry.region, accepted.priced_as);
+    let usage = lock(&state.cache).count(&place, &accepted.prompt, Instant::now());
     state.ledger.amend(&entry.request_id, |call| {
         call.status = 200;
         call.priced_as.clone_from(&accepted.priced_as);

@@ -41,6 +41,8 @@ pub struct Call {
     pub request_id: String,
     /// The model id as it came, decoded.
     pub model: String,
+    /// The region that the call was signed for.
+    pub region: String,
     /// The id whose price was taken; empty for a model that is not known.
     pub priced_as: String,
     /// `InvokeModel` or `InvokeModelWithResponseStream`.
@@ -121,10 +123,11 @@ impl Book {
     }
 
     /// Opens a line for a call.
-    pub(super) fn open(&self, request_id: &str, model: &str, operation: &'static str) {
+    pub(super) fn open(&self, request_id: &str, model: &str, region: &str, operation: &'static str) {
         lock(&self.0).calls.push(Call {
             request_id: request_id.to_owned(),
             model: model.to_owned(),
+            region: region.to_owned(),
             priced_as: String::new(),
             operation,
             status: 0,

@@ -27,6 +27,7 @@ mod metadata;
 mod play;
 mod prices;
 mod record;
+mod regions;
 mod request;
 mod signature;
 mod wire;
@@ -45,6 +46,7 @@ pub use directive::{CountScript, Directive, ExceptionAfter};
 pub use ledger::{CacheCreation, Call, Ledger, Totals, Usage};
 pub use log::{LogOptions, LogSettings};
 pub use record::Recorded;
+pub use regions::{BetaScript, Naming, RegionScript};
 pub use signature::sign;
 
 /// An application inference profile that the mock knows from the start.
@@ -112,6 +114,7 @@ struct State {
     /// How `CountTokens` answers where the body says nothing of it.
     counts: Mutex<Option<CountScript>>,
     holds: holds::Holds,
+    scripts: regions::Scripts,
 }
 
 impl State {
@@ -127,6 +130,7 @@ impl State {
             faults: Mutex::default(),
             counts: Mutex::default(),
             holds: holds::Holds::default(),
+            scripts: regions::Scripts::default(),
         })
     }
 }
@@ -186,6 +190,16 @@ impl Mock {
         *lock(&self.state.counts) = script;
     }
 
+    /// Scripts every call to a region from now on, whatever it brings itself; nothing ends that.
+    pub fn script_region(&self, region: &str, script: Option<RegionScript>) {
+        self.state.scripts.set_region(region, script);
+    }
+
+    /// Refuses beta flags and members from now on.
+    pub fn script_betas(&self, script: BetaScript) {
+        self.state.scripts.set_betas(script);
+    }
+
     /// Lets every stream go on, now and later, that holds under `name`.
     pub fn release(&self, name: &str) {
         self.state.holds.release(name);
@@ -243,6 +257,7 @@ impl State {
         *lock(&self.counts) = None;
         *lock(&self.cache) = cache::PromptCache::default();
         self.holds.reset();
+        self.scripts.reset();
     }
 }
 

@@ -54,6 +54,13 @@ pub(super) fn verify(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The region that a request is signed for.
+pub(super) fn region(parts: &Parts) -> Option<String> {
+    let authorization = parts.headers.get("authorization")?.to_str().ok()?;
+    let signed = Signed::parse(authorization.strip_prefix(ALGORITHM)?)?;
+    Some(signed.region.to_owned())
+}
+
 /// The parts of an `Authorization` header.
 struct Signed<'a> {
     access_key_id: &'a str,

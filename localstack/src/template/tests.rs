@@ -310,7 +310,11 @@ fn a_storage_service_is_told_of_where_there_is_one_and_nowhere_else() {
         assert_eq!(of_service(&environment(function, &parameters)), expected, "{function}");
     }
     for function in ["token", "authorizer"] {
-        assert_eq!(of_service(&environment(function, &parameters)), BTreeMap::new(), "{function}");
+        assert_eq!(
+            of_service(&environment(function, &parameters)),
+            BTreeMap::new(),
+            "{function}"
+        );
     }
 }
 

@@ -154,7 +154,7 @@ impl Declared {
     }
 
     /// That it holds what it may not, without what it holds.
-    pub(super) fn wrong(&self, variables: &Variables) -> ConfigError {
+    pub fn wrong(&self, variables: &Variables) -> ConfigError {
         ConfigError::Setting {
             place: variables.place(&self.variable()),
             fault: "holds a wrong value",

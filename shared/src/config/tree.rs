@@ -13,6 +13,7 @@ use crate::jwt::KeyAlgorithm;
 use crate::model::ApplicationProfiles;
 use crate::tls::MinimumVersion;
 use crate::token_client::{Endpoint, Way};
+use crate::upstream::config::{self as upstream, Order, Routes, Targets, ToldList};
 
 use Function::{Admin, Authorizer, Invoke, Stream, Sweep, Token, Upload};
 use Kind::{Flag, List, OneOf, Text, Whole};
@@ -21,6 +22,8 @@ use Need::{Default, Optional, Required, Unless, When, With};
 const EVERY: &[Function] = &Function::ALL;
 const MODELS: &[Function] = &[Invoke, Stream];
 const TOKENS: &[Function] = &[Token, Authorizer];
+/// Who must know of the targets of model calls.
+const UPSTREAM: &[Function] = &[Invoke, Stream, Sweep];
 const FILES: &[Function] = &[Invoke, Stream, Upload, Admin, Sweep];
 const CACHED: &[Function] = &[Token, Authorizer, Invoke, Stream, Admin];
 
@@ -91,6 +94,29 @@ settings! {
 
     /// Application inference profiles that may be called, with what they run: see api.md.
     MODELS_APPLICATION_PROFILES: ApplicationProfiles = "models.application_profiles", List("ARN=MODEL with the ARN of a profile and the Bedrock id of its model"), Optional, MODELS;
+
+    /// Where model calls go, in the order in which it is asked: see failover.md. Without it: the function's own region.
+    UPSTREAM_TARGETS: Targets = "upstream.targets", Kind::Json(upstream::TARGETS), Optional, UPSTREAM;
+    /// Which of the targets the calls of some models go to.
+    UPSTREAM_ROUTES: Routes = "upstream.routes", Kind::Json(upstream::ROUTES), Optional, UPSTREAM;
+    /// How targets are chosen for models that no route is for: the first that is well, or by weight and the same one for a conversation.
+    UPSTREAM_ORDER: Order = "upstream.order", OneOf(&["first", "weight"]), Default("first"), MODELS;
+    /// So many targets a call asks at the most.
+    UPSTREAM_ATTEMPTS: u32 = "upstream.attempts", Whole(1, 10, "a whole number"), Default("3"), MODELS;
+    /// Later than this after a call began no further target is asked.
+    UPSTREAM_ATTEMPT_SECONDS: u64 = "upstream.attempt_seconds", Whole(0, 900, "whole seconds"), Default("60"), MODELS;
+    /// How long the connection to a target may take.
+    UPSTREAM_CONNECT_TIMEOUT_MILLISECONDS: u64 = "upstream.connect_timeout_milliseconds", Whole(100, 30_000, "whole milliseconds"), Default("5000"), MODELS;
+    /// So long before its function is killed a call comes to its end.
+    UPSTREAM_END_BEFORE_DEADLINE_MILLISECONDS: u64 = "upstream.end_before_deadline_milliseconds", Whole(100, 30_000, "whole milliseconds"), Default("1000"), MODELS;
+    /// How long a target rests that was throttled or failed and does not say how long; doubled with each failure in a row.
+    UPSTREAM_REST_SECONDS: u32 = "upstream.rest_seconds", Whole(1, 300, "whole seconds"), Default("2"), MODELS;
+    /// No rest is longer.
+    UPSTREAM_LONGEST_REST_SECONDS: u32 = "upstream.longest_rest_seconds", Whole(1, 3_600, "whole seconds"), Default("300"), MODELS;
+    /// Whether a call whose answer was lost goes on to another target, though it may have been billed.
+    UPSTREAM_REPEAT_LOST: bool = "upstream.repeat_lost", Flag, Default("false"), MODELS;
+    /// What Bedrock is told of a call besides its id, for its own reports.
+    UPSTREAM_METADATA: ToldList = "upstream.metadata", List("some of user, team, key, session"), Optional, MODELS;
 
     /// The secret that the signing keys are in.
     SIGNING_SECRET: String = "signing.secret", Text("the name or ARN of the signing secret"), Required, &[Token, Authorizer, Sweep];
@@ -209,6 +235,8 @@ settings! {
     AWS_SECRET_ACCESS_KEY: String = "" as "AWS_SECRET_ACCESS_KEY", Text("the function's secret access key"), Required, EVERY;
     /// The token that belongs to the two.
     AWS_SESSION_TOKEN: String = "" as "AWS_SESSION_TOKEN", Text("a session token"), Optional, EVERY;
+    /// Where the service is that gives credentials of roles, for a local stack.
+    AWS_ENDPOINT_STS: HttpUrl = "" as "AWS_ENDPOINT_URL_STS", Text(AWS_URL), Optional, UPSTREAM;
     /// Where Systems Manager is, for a local stack.
     AWS_ENDPOINT_SSM: HttpUrl = "" as "AWS_ENDPOINT_URL_SSM", Text(AWS_URL), Optional, EVERY;
 }

@@ -1,4 +1,4 @@
-//! What an answer's headers tell of its cost, in dollars with all twelve decimals.
+//! What an answer's headers tell of its call: its cost, in dollars with all twelve decimals, and what became of the request.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -15,6 +15,11 @@ const REMAINING: HeaderName = HeaderName::from_static("x-tollgate-budget-remaini
 /// The longest answer in tokens, where a budget made it shorter than was asked for.
 const MAX_TOKENS: HeaderName = HeaderName::from_static("x-tollgate-max-tokens");
 
+/// What was left out of the request, since Bedrock refuses it: beta flags, and paths of members.
+const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
+/// The longest list of it, in bytes.
+const LONGEST_DROPPED: usize = 2_048;
+
 /// Of an answer in one piece, whose row is written.
 pub(super) fn of_settled(live: &mut Live, headers: &mut HeaderMap) {
     if let Some(settlement) = live.settlement().copied() {
@@ -22,6 +27,17 @@ pub(super) fn of_settled(live: &mut Live, headers: &mut HeaderMap) {
         set(headers, REMAINING, settlement.remaining);
     }
     shortened(&live.admitted().admission, headers);
+    of_dropped(live, headers);
+}
+
+/// Flags and members of the request that Bedrock did not get: it would have refused them.
+pub(super) fn of_dropped(live: &mut Live, headers: &mut HeaderMap) {
+    let mut text = live.what_was_dropped().join(", ");
+    text.retain(|c| c == ' ' || c.is_ascii_graphic());
+    text.truncate(LONGEST_DROPPED);
+    if let (false, Ok(value)) = (text.is_empty(), HeaderValue::from_str(&text)) {
+        headers.insert(DROPPED, value);
+    }
 }
 
 /// Of a stream that begins.

@@ -17,6 +17,7 @@ use crate::model::ResolvedModel;
 use crate::upstream::{Answer, Operation};
 use crate::usage::Tokens;
 use crate::wire::bedrock::upstream_error;
+use crate::wire::betas::Place;
 use crate::wire::survey::survey;
 use crate::wire::{converse, count};
 
@@ -58,6 +59,9 @@ pub(super) async fn of_messages(
 ) -> Result<Response, Error> {
     let model = allowed(models, caller, model).await?;
     check_operation(Operation::Invoke, &model)?;
+    // What would be left out of a call is left out of its count.
+    let known = models.betas.lessen(&model.base, &body, Place::Body).await?;
+    let body = known.map_or(body, |lessened| lessened.body);
     let (status, headers, answer) = told(models, &model, HeaderMap::new(), count::of_invoke(&body)).await?;
     let counted = count::tokens(&answer).filter(|_| status.is_success());
     match (counted, status) {

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
+use tokio::time::Instant;
 
 use super::cost;
 use super::incoming::{Next, Source};
@@ -25,7 +26,9 @@ pub(super) async fn refusal(mut live: Live) -> Result<Response, Error> {
     let status = live.status();
     live.settle(Outcome::from_status(status.as_u16())).await?;
     if live.admitted().dialect == Dialect::Bedrock {
-        return Ok((status, returned(live.headers()), body).into_response());
+        let mut headers = returned(live.headers());
+        cost::of_dropped(&mut live, &mut headers);
+        return Ok((status, headers, body).into_response());
     }
     Err(told_by_bedrock(status, live.headers(), &body))
 }
@@ -42,6 +45,10 @@ pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
             };
             cost::of_settled(&mut live, &mut headers);
             Ok((live.status(), headers, body).into_response())
+        }
+        Err(cause) if live.is_late() => {
+            live.settle(Outcome::Timeout).await?;
+            Err(Error::new(Kind::UpstreamTimeout, TIME_IS_UP).caused_by(cause))
         }
         Err(cause) => {
             live.settle(Outcome::UpstreamError).await?;
@@ -80,6 +87,7 @@ pub(super) fn streamed(mut live: Live) -> Response {
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     cost::of_admitted(&live.admitted().admission, &mut headers);
+    cost::of_dropped(&mut live, &mut headers);
     let body = stream::unfold(Some((live, form)), |state| async {
         let (mut live, mut form) = state?;
         let (bytes, over) = step(&mut live, &mut form).await?;
@@ -96,6 +104,7 @@ struct Form {
     shape: Shape,
     request_id: String,
     ping_after: std::time::Duration,
+    ends_at: Option<Instant>,
 }
 
 /// What the events of a stream are.
@@ -110,7 +119,7 @@ enum Shape {
 
 impl Form {
     fn of(live: &mut Live) -> Self {
-        let ping_after = live.ping_after();
+        let (ping_after, ends_at) = (live.ping_after(), live.ends_at());
         let admitted = live.admitted();
         let shape = match admitted.delivery {
             Delivery::Chunks(reading) => Shape::Chunks(Chunks::new(label(admitted), reading)),
@@ -121,7 +130,18 @@ impl Form {
             shape,
             request_id: admitted.caller.request_id.clone(),
             ping_after,
+            ends_at,
         }
+    }
+
+    /// Until when the next frame is waited for.
+    fn waits_until(&self) -> Option<Instant> {
+        let ping_at = self.ping().map(|_| Instant::now() + self.ping_after);
+        [ping_at, self.ends_at].into_iter().flatten().min()
+    }
+
+    fn time_is_up(&self) -> bool {
+        self.ends_at.is_some_and(|ends_at| ends_at <= Instant::now())
     }
 
     /// A frame in the caller's form. `None` where it says nothing to the caller.
@@ -185,14 +205,15 @@ const fn stream_exception(kind: Kind) -> &'static str {
 /// The next bytes for the caller and whether they are the last; `None` at the end.
 async fn step(live: &mut impl Source, form: &mut Form) -> Option<(Bytes, bool)> {
     loop {
-        let next = if let Some(ping) = form.ping() {
-            match tokio::time::timeout(form.ping_after, live.next()).await {
-                Ok(next) => next,
-                Err(_) if live.is_settled() => continue,
-                Err(_) => return Some((Bytes::from_static(ping), false)),
-            }
-        } else {
-            live.next().await
+        let waited = match form.waits_until() {
+            None => Ok(live.next().await),
+            Some(at) => tokio::time::timeout_at(at, live.next()).await,
+        };
+        let next = match waited {
+            Ok(next) => next,
+            Err(_) if form.time_is_up() => return late(live, form).await,
+            Err(_) if live.is_settled() => continue,
+            Err(_) => return Some((Bytes::from_static(form.ping().unwrap_or_default()), false)),
         };
         match next {
             Next::Frame(frame) => {
@@ -237,6 +258,22 @@ async fn broken(live: &mut impl Source, form: &Form, message: &str) -> (Bytes, b
     };
     (bytes, true)
 }
+
+/// The function is about to be killed: the caller is told, and the row is written, while there is time.
+async fn late(live: &mut impl Source, form: &Form) -> Option<(Bytes, bool)> {
+    if live.is_settled() {
+        return None;
+    }
+    live.hurry();
+    let bytes = match live.settle(Outcome::Timeout).await {
+        Ok(()) => form.error(Kind::UpstreamTimeout, TIME_IS_UP),
+        Err(error) => form.error(error.kind, &error.message),
+    };
+    Some((bytes, true))
+}
+
+/// What callers are told whose answer takes longer than a function lives.
+const TIME_IS_UP: &str = "The answer took longer than a call may take here.";
 
 pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
     headers

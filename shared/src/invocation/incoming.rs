@@ -35,6 +35,9 @@ pub(super) trait Source {
     /// Whether the row is written.
     fn is_settled(&mut self) -> bool;
 
+    /// The time is up: what is done now must be done at once.
+    fn hurry(&mut self) {}
+
     /// Writes the row, once; a second call does nothing.
     ///
     /// # Errors

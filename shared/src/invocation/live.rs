@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use super::incoming::{Incoming, Next, Source};
 use super::meter::End;
+use super::plan::Candidate;
+use super::room::Taken;
 use super::settlement::Settlement;
 use super::{Admitted, Models};
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::store::{CallEnd, UsageRow};
 use crate::telemetry;
-use crate::upstream::Answer;
+use crate::upstream::{Answer, Target};
 use crate::usage::{Outcome, Tokens, Usage};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
 
 /// A call whose row is not written yet. If it is dropped before (its caller left, and the runtime dropped the body),
 /// the answer is read to its end all the same and then settled, since Bedrock bills it to its end.
@@ -26,6 +29,12 @@ struct Inner {
     headers: HeaderMap,
     incoming: Incoming,
     settlement: Option<Settlement>,
+    /// What of the caller's request Bedrock did not get, since it refuses it.
+    dropped: Vec<String>,
+    /// What the call has taken of its target's quota.
+    taken: Option<Taken>,
+    /// Whether the function's time is up.
+    late: bool,
 }
 
 /// How much Bedrock has said of what it bills.
@@ -48,6 +57,9 @@ impl Live {
             headers: HeaderMap::new(),
             incoming: Incoming::new(stopwatch),
             settlement: None,
+            dropped: Vec::new(),
+            taken: None,
+            late: false,
         }))
     }
 
@@ -69,6 +81,52 @@ impl Live {
 
     pub(super) fn admitted(&mut self) -> &Admitted {
         &self.inner().admitted
+    }
+
+    /// Turns the call to a target. `false`: it is written down as that one's already.
+    pub(super) fn aim(&mut self, target: &Target, candidate: &Candidate) -> bool {
+        let call = &mut self.inner().admitted.admission.call;
+        if call.target.as_deref() == Some(&target.name) {
+            return false;
+        }
+        call.target = Some(target.name.clone());
+        call.region.clone_from(&target.region);
+        call.model.clone_from(&candidate.model.bedrock_id);
+        call.price_model.clone_from(&candidate.model.price_key);
+        call.profile = candidate.model.profile.map(|profile| profile.label().to_owned());
+        call.rates = candidate.quote.rates;
+        call.price_version = candidate.quote.version.as_str().to_owned();
+        true
+    }
+
+    /// Notes what is left out of the request.
+    pub(super) fn dropped(&mut self, what: Vec<String>) {
+        let dropped = &mut self.inner().dropped;
+        for it in what {
+            if !dropped.contains(&it) {
+                dropped.push(it);
+            }
+        }
+    }
+
+    /// What was left out of the request.
+    pub(super) fn what_was_dropped(&mut self) -> &[String] {
+        &self.inner().dropped
+    }
+
+    /// Notes what the call has taken of its target's quota.
+    pub(super) fn took(&mut self, taken: Taken) {
+        self.inner().taken = Some(taken);
+    }
+
+    /// When the call must have come to its end, if the function's own end is known.
+    pub(super) fn ends_at(&mut self) -> Option<Instant> {
+        self.inner().admitted.ends_at
+    }
+
+    /// Whether the time was up before the answer was whole.
+    pub(super) fn is_late(&mut self) -> bool {
+        self.inner().late
     }
 
     pub(super) fn ping_after(&mut self) -> std::time::Duration {
@@ -98,6 +156,10 @@ impl Live {
 }
 
 impl Source for Live {
+    fn hurry(&mut self) {
+        self.inner().late = true;
+    }
+
     fn end(&mut self) -> Option<End> {
         self.inner().incoming.meter.end()
     }
@@ -139,7 +201,16 @@ impl Drop for Live {
 
 impl Inner {
     async fn whole(&mut self) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
-        let body = self.incoming.collected().await;
+        let body = match self.admitted.ends_at {
+            None => self.incoming.collected().await,
+            Some(ends_at) => match tokio::time::timeout_at(ends_at, self.incoming.collected()).await {
+                Ok(body) => body,
+                Err(_) => {
+                    self.late = true;
+                    Err("the function's time is up".into())
+                }
+            },
+        };
         if self.status.is_some_and(|status| status.is_success()) {
             // Of an answer that broke off the head has come, and Bedrock's counts with it.
             let read = body.as_ref().map_or(&[][..], |body| body);
@@ -172,6 +243,9 @@ impl Inner {
         let row = self.row(outcome, usage, known != Known::Exactly);
         let settled = Settlement::of(&self.models, &self.admitted.admission.call, &row).await;
         count(&row);
+        if let Some(taken) = self.taken.take() {
+            taken.used(&self.models, &row.usage).await;
+        }
         let outcome = match settled {
             Ok(settlement) => {
                 self.settlement = Some(settlement);
@@ -196,6 +270,7 @@ impl Inner {
             Known::InPart if usage.prompt_tokens() == Tokens::ZERO => {
                 let counted = match admission.counted {
                     Some(counted) => Some(counted),
+                    None if self.late => None,
                     None => {
                         let (operation, model) = (self.admitted.operation, &admission.call.base_model);
                         let bedrock = &self.models.bedrock;

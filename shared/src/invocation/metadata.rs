@@ -6,23 +6,57 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::http::Caller;
 use crate::upstream::Operation;
+use crate::upstream::config::Told;
 use crate::wire::bedrock::{REQUEST_ID_METADATA, REQUEST_METADATA};
 use crate::wire::converse;
 
 /// So many pairs Bedrock takes.
 const MOST_PAIRS: usize = 16;
 
+/// What names of ours begin with.
+const OURS: &str = "tollgate_";
+/// So many characters a value has at the most.
+const LONGEST_VALUE: usize = 256;
+
+/// What Bedrock is told of who calls, as far as the configuration allows it: for its own billing reports, in the invocation log.
+pub(super) fn told(allowed: &[Told], caller: &Caller) -> Vec<(&'static str, String)> {
+    let (principal, attribution) = (&caller.principal, &caller.attribution);
+    let pair = |told: &Told| match told {
+        Told::User => Some(("tollgate_user", principal.subject.to_string())),
+        Told::Team => Some(("tollgate_team", principal.team.as_ref()?.to_string())),
+        Told::Key => Some(("tollgate_key", principal.key_id.clone()?)),
+        Told::Session => Some(("tollgate_session", attribution.session_id.as_ref()?.to_string())),
+    };
+    let pairs = allowed.iter().filter_map(pair);
+    pairs.map(|(name, text)| (name, allowed_text(&text))).collect()
+}
+
+/// A text of what Bedrock takes in metadata, `[a-zA-Z0-9\s:_@$#=/+,-.]`; anything else becomes `_`.
+fn allowed_text(text: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || ":_@$#=/+,-. ".contains(c);
+    let texts = text.chars().map(|c| if fits(c) { c } else { '_' });
+    texts.take(LONGEST_VALUE).collect()
+}
+
 /// The metadata of one call.
 #[derive(Debug)]
 pub(super) struct Metadata(Map<String, Value>);
 
 impl Metadata {
-    /// The caller's metadata with the request's id, which is not the caller's to choose.
+    /// The caller's metadata with what is `told` of the caller and the request's id: names that begin as ours do are not the caller's to
+    /// choose.
     ///
     /// # Errors
     /// [`crate::error::Kind::InvalidRequest`] for what is no object of texts, or has no room left.
-    pub(super) fn of(operation: Operation, headers: &HeaderMap, body: &[u8], request_id: &str) -> Result<Self, Error> {
+    pub(super) fn of(
+        operation: Operation,
+        headers: &HeaderMap,
+        body: &[u8],
+        request_id: &str,
+        told: Vec<(&'static str, String)>,
+    ) -> Result<Self, Error> {
         let given = if operation.converses() {
             converse::request_metadata(body)?.map(String::into_bytes)
         } else {
@@ -35,6 +69,14 @@ impl Metadata {
         if pairs.values().any(|value| !value.is_string()) {
             return Err(bad());
         }
+        pairs.retain(|name, _| !name.starts_with(OURS));
+        // What the caller has said leaves as much room as it leaves.
+        let room = MOST_PAIRS.saturating_sub(pairs.len() + 1);
+        pairs.extend(
+            told.into_iter()
+                .take(room)
+                .map(|(name, text)| (name.to_owned(), text.into())),
+        );
         pairs.insert(REQUEST_ID_METADATA.to_owned(), request_id.into());
         if pairs.len() > MOST_PAIRS {
             return Err(Error::invalid(
@@ -73,7 +115,14 @@ mod tests {
         } else {
             headers.insert(REQUEST_METADATA, HeaderValue::from_str(metadata).unwrap());
         }
-        let metadata = Metadata::of(operation, &headers, &body, "ours").ok()?;
+        let metadata = Metadata::of(
+            operation,
+            &headers,
+            &body,
+            "ours",
+            vec![("tollgate_user", "user:a".into())],
+        )
+        .ok()?;
         let body = metadata.written(operation, &mut headers, &body).unwrap();
         let header = headers
             .get(REQUEST_METADATA)
@@ -83,8 +132,8 @@ mod tests {
 
     #[test]
     fn the_callers_pairs_stay_and_our_id_cannot_be_forged() {
-        let given = r#"{"team":"a","tollgate_request_id":"forged"}"#;
-        let told = r#"{"team":"a","tollgate_request_id":"ours"}"#;
+        let given = r#"{"team":"a","tollgate_request_id":"forged","tollgate_key":"forged"}"#;
+        let told = r#"{"team":"a","tollgate_request_id":"ours","tollgate_user":"user:a"}"#;
         let (header, body) = sent(Operation::Invoke, given).unwrap();
         assert_eq!(header.as_deref(), Some(told));
         assert_eq!(&body[..], br#"{"messages":[ 1.0 ]}"#);

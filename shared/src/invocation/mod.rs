@@ -8,6 +8,8 @@
 
 mod admission;
 mod attachments;
+mod attempts;
+mod betas;
 mod cost;
 mod counting;
 mod deliver;
@@ -18,6 +20,9 @@ mod live;
 mod metadata;
 mod meter;
 pub mod openai;
+mod plan;
+mod rests;
+mod room;
 pub mod routes;
 mod settlement;
 
@@ -27,8 +32,9 @@ use std::time::Duration;
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::time::Instant;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, AwsError};
 use crate::bound::LARGEST;
 use crate::cache::Cache;
 use crate::clock::{Clock, Stopwatch};
@@ -43,22 +49,33 @@ use crate::price::{PriceError, ServiceTier};
 use crate::pricing::Prices;
 use crate::random;
 use crate::store::Store;
-use crate::upstream::{Bedrock, NoAnswer, Operation};
+use crate::upstream::config::UpstreamConfig;
+use crate::upstream::{Bedrock, NoAnswer, Operation, Upstream};
 use crate::usage::Outcome;
 use crate::wire::bedrock::upstream_error;
 use crate::wire::dialect::Dialect;
 use crate::wire::openai::Reading;
 
 use admission::{Admission, Wish, admit};
+use attempts::{Made, Sending};
+use betas::KnownBetas;
 use known_models::KnownModels;
 use live::Live;
 use metadata::Metadata;
+use plan::{Asked, Plan};
+use rests::Rests;
 
 /// What model calls need: their own clients, the price list and the catalog.
 #[derive(Debug)]
 pub struct Models {
-    /// Where calls go.
+    /// Where tokens are counted: the function's own region.
     pub bedrock: Bedrock,
+    /// Where calls go.
+    pub upstream: Upstream,
+    /// Which beta flags Bedrock refuses.
+    pub betas: KnownBetas,
+    /// What environments tell each other of targets that rest.
+    rests: Rests,
     /// Where usage is written.
     pub store: Store,
     /// Where the bytes of files are that messages name.
@@ -89,6 +106,9 @@ pub enum SetUpError {
     /// A variable is missing or wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A client cannot be made.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
     /// The price list that was built in cannot be read.
     #[error(transparent)]
     Prices(#[from] PriceError),
@@ -104,8 +124,13 @@ impl Models {
         let cache = Cache::read(aws, variables, &clock)?;
         let store = Store::new(aws.dynamodb(), variables.table()?).with_cache(cache);
         let prices = Prices::new(store.clone(), clock.clone())?;
+        let region = tree::AWS_REGION.get(variables)?.to_string();
+        let upstream = UpstreamConfig::read(variables, &region)?;
         Ok(Self {
             bedrock: Bedrock::new(aws.bedrockruntime()),
+            upstream: Upstream::new(aws, upstream)?,
+            betas: KnownBetas::new(store.clone(), clock.clone()),
+            rests: Rests::default(),
             objects: Objects::read_from(aws, variables, &clock)?,
             limits: Limits::new(store.clone(), clock.clone()),
             store,
@@ -115,7 +140,7 @@ impl Models {
             models: KnownModels::new(prices.seed(), tree::MODELS_APPLICATION_PROFILES.find(variables)?),
             prices,
             clock,
-            region: tree::AWS_REGION.get(variables)?.to_string(),
+            region,
             ping_after: Duration::from_secs(ping.get()),
         })
     }
@@ -165,6 +190,8 @@ struct Admitted {
     operation: Operation,
     delivery: Delivery,
     admission: Admission,
+    /// When the call must have come to its end, if the function's own end is known.
+    ends_at: Option<Instant>,
 }
 
 /// Makes a call and gives its answer in the caller's dialect.
@@ -187,45 +214,66 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         // Holds and rows go by the request's id, so each needs one of its own.
         caller.request_id = random::identifier("request")?;
     }
-    let metadata = Metadata::of(operation, &headers, &body, &caller.request_id)?;
+    let told = metadata::told(&models.upstream.config.metadata, &caller);
+    let metadata = Metadata::of(operation, &headers, &body, &caller.request_id, told)?;
     let book = models.prices.book().await?;
-    let model = models.models.catalog(&book).resolve(&model).map_err(refused_model)?;
+    let catalog = models.models.catalog(&book);
+    let model = catalog.resolve(&model).map_err(refused_model)?;
     check_operation(operation, &model)?;
     caller.principal.require_model(&model.base)?;
     let started_at = models.clock.now();
-    let quote = book.quote(&model.price_key, tier, started_at);
-    let quote = quote.map_err(|error| crate::pricing::refused(error, tier))?;
+    let asked = Asked {
+        principal: &caller.principal,
+        model: &model,
+        tier,
+        at: started_at,
+        body: &body,
+    };
+    let plan = Plan::of(models, &book, &catalog, &asked)?;
+    let (first, target, ceiling) = plan.start(&models.upstream)?;
     let wish = Wish {
         caller: &caller,
         dialect,
         operation,
-        model: &model,
-        quote: &quote,
+        model: &first.model,
+        quote: &first.quote,
+        target,
+        ceiling,
         tier,
         limits: book.limits(&model.price_key).unwrap_or(LARGEST),
         body,
         started_at,
     };
     let admission = admit(models, wish).await?;
-    let body = metadata.written(operation, &mut headers, &admission.body)?;
     let admitted = Admitted {
-        caller,
         dialect,
         operation,
         delivery,
+        ends_at: ends_at(models, &caller),
         admission,
+        caller,
     };
     // It is there before the call goes out, so that a call which is given up on the way has its row too.
     let mut live = Live::new(models.clone(), admitted, Stopwatch::start());
-    let model = live.admitted().admission.call.model.clone();
-    let outcome = models.bedrock.call(operation, &model, headers, body).await;
-    match outcome {
-        Err(failure) => Err(no_answer(live, failure).await),
-        Ok(answer) if !answer.status.is_success() => {
+    let body = match metadata.written(operation, &mut headers, &live.admitted().admission.body) {
+        Ok(body) => body,
+        Err(error) => return Err(not_made(live, Outcome::ClientError, error).await),
+    };
+    let sending = Sending {
+        operation,
+        headers,
+        body,
+        ends_at: live.ends_at(),
+    };
+    match Box::pin(attempts::make(models, &mut live, &plan, sending)).await {
+        Err(error) => Err(not_made(live, Outcome::UpstreamError, error).await),
+        Ok(Made::NoRoom(error)) => Err(not_made(live, Outcome::Throttled, error).await),
+        Ok(Made::Nothing(failure)) => Err(no_answer(live, failure).await),
+        Ok(Made::Answer(answer)) if !answer.status.is_success() => {
             live.attach(answer);
             deliver::refusal(live).await
         }
-        Ok(answer) => {
+        Ok(Made::Answer(answer)) => {
             live.attach(answer);
             match delivery {
                 Delivery::Whole | Delivery::Completion(_) => deliver::whole(live).await,
@@ -242,6 +290,21 @@ fn check_operation(operation: Operation, model: &ResolvedModel) -> Result<(), Er
     }
     let message = "model: on this path there are Claude models alone; others are called by `converse`";
     Err(Error::new(Kind::NotFound, message))
+}
+
+/// When a call must have come to its end, so that its caller can be told and its row be written before the function is killed.
+fn ends_at(models: &Models, caller: &Caller) -> Option<Instant> {
+    let left = caller.deadline?.duration_since(models.clock.now());
+    let left = Duration::try_from(left).unwrap_or_default();
+    Some(Instant::now() + left.saturating_sub(models.upstream.config.end_before_deadline))
+}
+
+/// Nothing was sent, or nothing that was billed. The call has its row all the same.
+async fn not_made(mut live: Live, outcome: Outcome, error: Error) -> Error {
+    match live.settle_without_answer(outcome, false).await {
+        Ok(()) => error,
+        Err(unsettled) => unsettled,
+    }
 }
 
 async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Cursor, List, Page, Store, item, key, unavailable};
+use crate::attribution::WorkId;
 use crate::budget::{BudgetId, Charge, ORGANISATION_ID, ScopeKind, Unit, Window};
 use crate::clock::rfc3339_millis;
 use crate::error::Error;
@@ -57,6 +58,15 @@ pub struct OpenCall {
     pub profile: Option<String>,
     /// The region that Bedrock is called in.
     pub region: String,
+    /// The target that is asked, as it is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The session of Claude Code that the caller named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<WorkId>,
+    /// The agent within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<WorkId>,
     /// Bedrock's service tier.
     pub service_tier: String,
     /// The caller's dialect.

@@ -38,6 +38,9 @@
 //! | audit entry | `AUDIT#<yyyy-mm>` | `<time, RFC 3339>#<audit id>` |
 //! | which revision of the price book counts | `PRICES` | `HEAD` |
 //! | a revision of the price book | `PRICES` | `R#<revision, 10 digits>` |
+//! | beta flags that Bedrock refuses of a model | `BETAS#<model, without profile>` | `BETAS` |
+//! | targets of model calls that rest | `UPSTREAM` | `RESTS` |
+//! | what went to a target in a minute | `QUOTA#<target>` | `<start of the minute, RFC 3339>` |
 //!
 //! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
 
@@ -106,6 +109,21 @@ pub(super) fn owners_key_count(subject: &Subject) -> Key {
 
 pub(super) fn taken_up(subject: &Subject) -> Key {
     Key::new(&owner(subject), "FILES")
+}
+
+/// Flags of one model: `model` is a base id.
+pub(super) fn beta_refusals(model: &str) -> Key {
+    Key::new(&format!("BETAS#{model}"), "BETAS")
+}
+
+/// Which targets rest.
+pub(super) fn rests() -> Key {
+    Key::new("UPSTREAM", "RESTS")
+}
+
+/// What went to a target in the minute that begins at `minute`.
+pub(super) fn quota(target: &str, minute: Timestamp) -> Key {
+    Key::new(&format!("QUOTA#{target}"), &rfc3339_millis(minute))
 }
 
 pub(super) const USERS: &str = "USERS";

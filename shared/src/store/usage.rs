@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::{Cursor, List, OpenCall, Page, Store, item, key, unavailable};
+use crate::attribution::WorkId;
 use crate::budget::Window;
 use crate::error::Error;
 use crate::money::Picodollars;
@@ -41,6 +42,15 @@ pub struct UsageRow {
     pub profile: Option<String>,
     /// The region that Bedrock was called in.
     pub region: String,
+    /// The target that answered, as it is configured; none in rows of before there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The session of Claude Code that the caller named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<WorkId>,
+    /// The agent within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<WorkId>,
     /// Bedrock's service tier, which is part of the price.
     #[serde(default = "default_tier")]
     pub service_tier: String,
@@ -141,6 +151,9 @@ impl UsageRow {
             price_model: call.price_model.clone(),
             profile: call.profile.clone(),
             region: call.region.clone(),
+            target: call.target.clone(),
+            session_id: call.session_id.clone(),
+            agent_id: call.agent_id.clone(),
             service_tier: call.service_tier.clone(),
             dialect: call.dialect,
             streamed: call.streamed,

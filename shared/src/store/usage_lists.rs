@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::{Cursor, Item, Page, Store, UsageRow, key, sort_key, unavailable};
+use crate::attribution::WorkId;
 use crate::clock::rfc3339_millis;
 use crate::error::Error;
 use crate::model::Profile;
@@ -39,6 +40,8 @@ pub struct UsageWanted {
     pub success: Option<bool>,
     /// Those on this team's account.
     pub team: Option<Team>,
+    /// Those of this session of Claude Code.
+    pub session: Option<WorkId>,
 }
 
 /// A key condition, or a filter, and the values in it.
@@ -94,6 +97,11 @@ impl UsageWanted {
             filter.conditions.push("#team = :team".to_owned());
             filter.names.push("team");
             filter.value(":team", team.as_str());
+        }
+        if let Some(session) = &self.session {
+            filter.conditions.push("#session_id = :session".to_owned());
+            filter.names.push("session_id");
+            filter.value(":session", session.as_str());
         }
         if let Some(model) = &self.model {
             let mut names = vec![":model".to_owned()];

@@ -3,10 +3,13 @@
 //! The SDK signs, sends, pools connections and reports failures; but its decoder drops what it does not know, and
 //! callers are to get every byte. So this interceptor stands before the decoder and leaves it an empty body.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextMut;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
@@ -15,13 +18,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::Answer;
 
-/// Where the answer of one call is kept until it is taken.
+/// Where the answer of one call is kept until it is taken, and whether the call went out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Capture(Arc<Mutex<Option<Answer>>>);
+pub(super) struct Capture {
+    answer: Arc<Mutex<Option<Answer>>>,
+    sent: Arc<AtomicBool>,
+}
 
 impl Capture {
     pub(super) fn take(&self) -> Option<Answer> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether the request was handed to a connection.
+    pub(super) fn was_sent(&self) -> bool {
+        self.sent.load(Ordering::SeqCst)
     }
 }
 
@@ -29,6 +40,16 @@ impl Capture {
 impl Intercept for Capture {
     fn name(&self) -> &'static str {
         "Capture"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.sent.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     fn modify_before_deserialization(
@@ -44,7 +65,7 @@ impl Intercept for Capture {
         }
         let status = StatusCode::from_u16(response.status().as_u16())?;
         let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Answer { status, headers, body });
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Answer { status, headers, body });
         Ok(())
     }
 }

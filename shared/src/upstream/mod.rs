@@ -1,7 +1,11 @@
 //! Bedrock, and nothing else: one call out, its answer with status, headers and body as they came.
 
 mod capture;
+mod choice;
+pub mod config;
+pub mod health;
 mod reach;
+mod targets;
 
 use std::time::Duration;
 
@@ -18,6 +22,9 @@ use crate::wire::count;
 
 use capture::Capture;
 pub use reach::Reach;
+
+pub use choice::preferred;
+pub use targets::{Target, Upstream};
 
 /// How long a count of tokens may take.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -144,6 +151,10 @@ impl Bedrock {
         };
         match (capture.take(), failure) {
             (Some(answer), _) => Ok(answer),
+            // Credentials that cannot be had, for example: nothing has gone out.
+            (None, Some(NoAnswer::Lost(cause) | NoAnswer::TimedOut(cause))) if !capture.was_sent() => {
+                Err(NoAnswer::NotSent(cause))
+            }
             (None, Some(failure)) => Err(failure),
             (None, None) => Err(NoAnswer::Lost("the SDK reported success without an answer".into())),
         }
@@ -235,16 +246,15 @@ where
     }
 }
 
-/// Whether the connection itself failed, so that no byte of the request has left.
+/// Whether the connection itself was not made (refused, not found, not in time, without a handshake), so that no byte of the request
+/// has left.
 fn is_connect(error: Option<&aws_smithy_runtime_api::client::result::ConnectorError>) -> bool {
     let mut cause = error.map(|error| error as &dyn std::error::Error);
     while let Some(current) = cause {
-        if current.downcast_ref::<std::io::Error>().is_some_and(|io| {
-            matches!(
-                io.kind(),
-                std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::AddrNotAvailable
-            )
-        }) {
+        if current
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
+        {
             return true;
         }
         cause = current.source();

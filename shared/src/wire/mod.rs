@@ -3,6 +3,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod betas;
 pub mod converse;
 pub mod count;
 pub mod dialect;

@@ -19,6 +19,8 @@ pub struct LedgerCall {
     pub request_id: String,
     /// The model id as it came, decoded.
     pub model: String,
+    /// The region that the call was signed for.
+    pub region: String,
     /// The id whose price was taken.
     pub priced_as: String,
     /// `InvokeModel` or `InvokeModelWithResponseStream`.

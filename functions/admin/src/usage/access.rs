@@ -50,6 +50,7 @@ pub(crate) fn whose(caller: &Caller, user: Option<Subject>, team: Option<Team>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gateway::attribution::Attribution;
     use gateway::principal::Principal;
     use jiff::Timestamp;
 
@@ -66,6 +67,8 @@ mod tests {
         Caller {
             principal,
             request_id: "r".into(),
+            deadline: None,
+            attribution: Attribution::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State as Extract;
+use gateway::attribution::WorkId;
 use gateway::error::Error;
 use gateway::http::{Caller, Outcome, PageQuery, json, query};
 use gateway::model::ModelId;
@@ -32,6 +33,7 @@ struct Query {
     success: Option<bool>,
     user: Option<Subject>,
     team: Option<Team>,
+    session: Option<WorkId>,
     limit: Option<usize>,
     cursor: Option<String>,
     format: Option<Format>,
@@ -49,7 +51,7 @@ pub(crate) async fn records(
     let whose = whose(&caller, wish.user.clone(), wish.team.clone(), &state.clock)?;
     let listing = format!(
         "usage records {:?}",
-        (&whose, &wish.from, &wish.to, &wish.model, wish.success)
+        (&whose, &wish.from, &wish.to, &wish.model, wish.success, &wish.session)
     );
     let page = read(&state, &whose, &wish, &listing).await?;
     let next = page.next_cursor.map(|it| it.encode_for(&listing));
@@ -81,6 +83,7 @@ async fn read(state: &State, whose: &Whose, wish: &Query, listing: &str) -> Resu
         model: wish.model.as_deref().map(checked_model).transpose()?,
         success: wish.success,
         team: whose.team.clone(),
+        session: wish.session.clone(),
     };
     match &whose.user {
         Some(user) => state.store.usage_records_of(user, &wanted, limit, after.as_ref()).await,
@@ -119,7 +122,7 @@ fn days_of_all(
     Ok((since, until))
 }
 
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 31] = [
     "request_id",
     "principal",
     "team",
@@ -148,9 +151,12 @@ const COLUMNS: [&str; 28] = [
     "cost_dollars",
     "price_version",
     "estimated",
+    "target",
+    "session_id",
+    "agent_id",
 ];
 
-fn line(row: &UsageRow) -> [String; 28] {
+fn line(row: &UsageRow) -> [String; 31] {
     [
         row.request_id.clone(),
         row.principal.to_string(),
@@ -180,6 +186,9 @@ fn line(row: &UsageRow) -> [String; 28] {
         row.cost_picodollars.to_string(),
         row.price_version.clone(),
         row.estimated.to_string(),
+        cell(row.target.as_ref()),
+        cell(row.session_id.as_ref()),
+        cell(row.agent_id.as_ref()),
     ]
 }
 

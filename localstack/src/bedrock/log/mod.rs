@@ -64,7 +64,11 @@ pub(super) struct Change {
 
 /// What calls tell the writer.
 enum Message {
-    Record(String),
+    /// A record of a region's.
+    Record {
+        region: String,
+        line: String,
+    },
     Flush(oneshot::Sender<Result<(), String>>),
     Forget,
 }
@@ -111,21 +115,22 @@ impl InvocationLog {
     /// Records a call that is billed.
     pub(super) fn billed(&self, entry: &Entry, outcome: &str, usage: &Usage) {
         let bodies = lock(&self.shared.settings).bodies;
-        self.write(|| record::billed(entry, outcome, usage, bodies));
+        self.write(&entry.region, || record::billed(entry, outcome, usage, bodies));
     }
 
     /// Records a call that failed before its head. Whom Bedrock does not know is in no account's log.
     pub(super) fn failed(&self, entry: &Entry, refusal: &Refusal) {
         if !refusal.is_of_a_stranger() {
-            self.write(|| record::failed(entry, refusal.kind()));
+            self.write(&entry.region, || record::failed(entry, refusal.kind()));
         }
     }
 
-    fn write(&self, record: impl FnOnce() -> serde_json::Value) {
+    fn write(&self, region: &str, record: impl FnOnce() -> serde_json::Value) {
         if let Some(writer) = &self.writer {
             self.shared.unwritten.fetch_add(1, Ordering::SeqCst);
             // It is gone only when the runtime is.
-            let _ = writer.send(Message::Record(record().to_string()));
+            let (region, line) = (region.to_owned(), record().to_string());
+            let _ = writer.send(Message::Record { region, line });
         }
     }
 

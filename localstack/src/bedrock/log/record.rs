@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::aws::{ACCOUNT_ID, REGION};
+use crate::aws::ACCOUNT_ID;
 use crate::bedrock::answer::{converse_usage_json, usage_json};
 use crate::bedrock::ledger::Usage;
 use crate::bedrock::request::Operation;
@@ -16,6 +16,8 @@ pub(in crate::bedrock) struct Entry {
     pub(in crate::bedrock) operation: Operation,
     /// The model id as it came, decoded.
     pub(in crate::bedrock) model: String,
+    /// The region that it is signed for.
+    pub(in crate::bedrock) region: String,
     pub(in crate::bedrock) metadata: Option<Map<String, Value>>,
 }
 
@@ -51,7 +53,7 @@ fn common(entry: &Entry) -> Value {
         "timestamp": entry.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "accountId": ACCOUNT_ID,
         "identity": { "arn": format!("arn:aws:sts::{ACCOUNT_ID}:assumed-role/local/local") },
-        "region": REGION,
+        "region": entry.region,
         "requestId": entry.request_id,
         "operation": entry.operation.name(),
         "modelId": entry.model,

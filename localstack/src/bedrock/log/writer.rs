@@ -1,5 +1,6 @@
 //! Writing records to S3.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,15 +14,15 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{LogOptions, Message, Shared};
-use crate::aws::{ACCOUNT_ID, REGION, sdk_config};
+use crate::aws::{ACCOUNT_ID, sdk_config};
 use crate::bedrock::{lock, wire};
 
 struct Writer {
     client: Client,
     options: LogOptions,
     shared: Arc<Shared>,
-    /// Records for the next object.
-    lines: Vec<String>,
+    /// Records for the next object of each region.
+    lines: BTreeMap<String, Vec<String>>,
 }
 
 /// Takes records until nobody can send any more, and writes the last.
@@ -32,7 +33,7 @@ pub(super) async fn run(options: LogOptions, shared: Arc<Shared>, mut messages: 
         client: Client::from_conf(config),
         options,
         shared,
-        lines: Vec::new(),
+        lines: BTreeMap::new(),
     };
     while let Some(message) = messages.recv().await {
         writer.take(message).await;
@@ -43,10 +44,10 @@ pub(super) async fn run(options: LogOptions, shared: Arc<Shared>, mut messages: 
 impl Writer {
     async fn take(&mut self, message: Message) {
         match message {
-            Message::Record(line) => {
-                self.lines.push(line);
+            Message::Record { region, line } => {
+                self.lines.entry(region).or_default().push(line);
                 let enough = lock(&self.shared.settings).records_per_object;
-                if self.lines.len() >= enough {
+                if self.lines.values().any(|lines| lines.len() >= enough) {
                     // What could not be written stays for the next object; a flush tells why.
                     let _ = self.write().await;
                 }
@@ -58,30 +59,36 @@ impl Writer {
         }
     }
 
-    /// Writes the records that wait, in one object.
+    /// Writes the records that wait, in one object for each region.
     async fn write(&mut self) -> Result<(), String> {
-        if self.lines.is_empty() {
-            return Ok(());
-        }
         let now = lock(&self.shared.settings).clock.now();
-        let body = gzip(&self.lines).map_err(|error| error.to_string())?;
-        let put = self
-            .client
-            .put_object()
-            .bucket(&self.options.bucket)
-            .key(key(&self.options.prefix, now))
-            .content_type("application/x-gzip")
-            .body(ByteStream::from(body));
-        put.send()
-            .await
-            .map_err(|error| DisplayErrorContext(&error).to_string())?;
-        self.drop_lines();
+        while let Some((region, lines)) = self.lines.first_key_value() {
+            let body = gzip(lines).map_err(|error| error.to_string())?;
+            let put = self
+                .client
+                .put_object()
+                .bucket(&self.options.bucket)
+                .key(key(&self.options.prefix, region, now))
+                .content_type("application/x-gzip")
+                .body(ByteStream::from(body));
+            put.send()
+                .await
+                .map_err(|error| DisplayErrorContext(&error).to_string())?;
+            self.drop_first();
+        }
         Ok(())
     }
 
+    fn drop_first(&mut self) {
+        if let Some((_, lines)) = self.lines.pop_first() {
+            self.shared.unwritten.fetch_sub(lines.len(), Ordering::SeqCst);
+        }
+    }
+
     fn drop_lines(&mut self) {
-        self.shared.unwritten.fetch_sub(self.lines.len(), Ordering::SeqCst);
-        self.lines.clear();
+        while !self.lines.is_empty() {
+            self.drop_first();
+        }
     }
 }
 
@@ -93,12 +100,12 @@ fn gzip(lines: &[String]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// A new key in the hour of `now`.
-fn key(prefix: &str, now: Timestamp) -> String {
+/// A new key of a region in the hour of `now`.
+fn key(prefix: &str, region: &str, now: Timestamp) -> String {
     let hour = now.strftime("%Y/%m/%d/%H");
     let name = now.strftime("%Y%m%dT%H%M%S%3fZ");
     let random: String = wire::request_id().replace('-', "").chars().take(16).collect();
-    let place = format!("AWSLogs/{ACCOUNT_ID}/BedrockModelInvocationLogs/{REGION}/{hour}/{name}_{random}.json.gz");
+    let place = format!("AWSLogs/{ACCOUNT_ID}/BedrockModelInvocationLogs/{region}/{hour}/{name}_{random}.json.gz");
     match prefix.trim_matches('/') {
         "" => place,
         prefix => format!("{prefix}/{place}"),
@@ -115,9 +122,13 @@ mod tests {
     fn a_key_names_account_region_and_hour() {
         let now = "2026-11-25T13:07:08.009Z".parse().unwrap();
         let start = "AWSLogs/000000000000/BedrockModelInvocationLogs/us-east-1/2026/11/25/13/20261125T130708009Z_";
-        assert!(key("", now).starts_with(start), "{}", key("", now));
-        assert!(key("a/b/", now).starts_with(&format!("a/b/{start}")));
-        assert!(key("", now).ends_with(".json.gz"));
-        assert_ne!(key("", now), key("", now));
+        assert!(
+            key("", "us-east-1", now).starts_with(start),
+            "{}",
+            key("", "us-east-1", now)
+        );
+        assert!(key("a/b/", "us-east-1", now).starts_with(&format!("a/b/{start}")));
+        assert!(key("", "us-east-1", now).ends_with(".json.gz"));
+        assert_ne!(key("", "us-east-1", now), key("", "us-east-1", now));
     }
 }

@@ -270,6 +270,7 @@ async fn delivered(delivery: Delivery, pieces: Vec<Bytes>) -> Vec<u8> {
         },
         request_id: "r".to_owned(),
         ping_after: std::time::Duration::from_secs(60),
+        ends_at: None,
     };
     let mut played = Played {
         incoming: incoming(pieces),

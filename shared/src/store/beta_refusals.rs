@@ -1,0 +1,64 @@
+//! Beta flags that Bedrock refuses of a model: one item a model, an attribute for each set of flags, with its end.
+//!
+//! Environments write into one item without knowing of each other, so nothing is read before it is written.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{Store, key, unavailable};
+use crate::error::Error;
+
+/// What the attributes begin with; behind it stand the flags.
+const PREFIX: &str = "refused:";
+/// How long an item outlives the last set's end, in seconds: DynamoDB takes its time, and another set may end later.
+const KEPT_SECONDS: i64 = 86_400;
+
+impl Store {
+    /// The sets of flags that are refused of a model, in the words of [`Self::refuse_betas`], and when that ends, in seconds since
+    /// the Unix epoch.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn refused_betas(&self, model: &str) -> Result<Vec<(String, i64)>, Error> {
+        let get = self.client.get_item().table_name(&self.table);
+        let answer = get
+            .set_key(Some(key::beta_refusals(model).into_item()))
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let sets = answer.item.unwrap_or_default().into_iter();
+        Ok(sets.filter_map(|(name, value)| set(&name, &value)).collect())
+    }
+
+    /// Writes that a set of flags is refused of a model until then (seconds since the Unix epoch), and forgets the sets in `over`.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`]
+    pub async fn refuse_betas(&self, model: &str, flags: &str, until: i64, over: &[String]) -> Result<(), Error> {
+        let number = |value: i64| AttributeValue::N(value.to_string());
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key::beta_refusals(model).into_item()))
+            .expression_attribute_names("#flags", format!("{PREFIX}{flags}"))
+            .expression_attribute_values(":until", number(until))
+            .expression_attribute_values(":expires", number(until + KEPT_SECONDS));
+        let mut expression = "SET #flags = :until, expires_at = :expires".to_owned();
+        for (index, flags) in over.iter().enumerate() {
+            expression.push_str(if index == 0 { " REMOVE " } else { ", " });
+            expression.push_str(&format!("#over{index}"));
+            update = update.expression_attribute_names(format!("#over{index}"), format!("{PREFIX}{flags}"));
+        }
+        update
+            .update_expression(expression)
+            .send()
+            .await
+            .map(drop)
+            .map_err(unavailable)
+    }
+}
+
+fn set(name: &str, value: &AttributeValue) -> Option<(String, i64)> {
+    let until = value.as_n().ok()?.parse().ok()?;
+    Some((name.strip_prefix(PREFIX)?.to_owned(), until))
+}

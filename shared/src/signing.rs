@@ -4,15 +4,20 @@
 //! counts on, [`STALE_SECONDS`] at the longest. A token that names an unknown key makes for one reading more, at most one in
 //! [`REFETCH_SECONDS`], however many such tokens come.
 
+mod verified;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::Aws;
+use crate::config::values::BackendKind;
 use crate::config::{ConfigError, Issuer, Variables, tree};
 use crate::error::Error;
 use crate::jwt::{Claims, KeyAlgorithm, KeyRing, Refusal, Rotation};
 use crate::secrets::{Replaced, Secrets};
+
+use verified::{TokenDigest, Verified};
 
 /// The keys are read again after so long.
 pub const RING_SECONDS: i64 = 300;
@@ -32,6 +37,7 @@ pub struct Signing {
     secret_id: String,
     held: Mutex<Held>,
     reading: tokio::sync::Mutex<()>,
+    verified: Option<Verified>,
 }
 
 #[derive(Clone, Default)]
@@ -57,6 +63,7 @@ impl Signing {
             secret_id: variables.signing_secret()?,
             held: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
+            verified: (tree::CACHE_KIND.get(variables)? != BackendKind::None).then(Verified::new),
         })
     }
 
@@ -99,7 +106,19 @@ impl Signing {
         if ring.misses_key_of(token) {
             ring = self.newer(ring, now).await?;
         }
-        Ok(ring.verify(token, self.issuer.as_str(), &self.audience, now))
+        let verify = || ring.verify(token, self.issuer.as_str(), &self.audience, now);
+        let Some(verified) = &self.verified else {
+            return Ok(verify());
+        };
+        let digest = TokenDigest::of(token);
+        if let Some(claims) = verified.find(token, &digest, &ring, now) {
+            return Ok(Ok(claims));
+        }
+        let verdict = verify();
+        if let Ok(claims) = &verdict {
+            verified.keep(digest, &ring, claims);
+        }
+        Ok(verdict)
     }
 
     /// A ring that is newer than `known`, if one may be read now; otherwise `known`.

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::local::{Guard, PATIENCE, root};
 
 /// What the gateway may do: what docs/cache.md says that it needs.
-pub const RIGHTS: &str = "~tollgate:* +get +mget +set +del +eval +ping +hello +auth +select +client|setinfo";
+pub const RIGHTS: &str = "~tollgate:* +get +mget +set +del +eval +ping +hello +auth +select";
 /// The gateway's password.
 pub const PASSWORD: &str = "canary-redis-password-0123456789";
 /// What entries are sealed with.

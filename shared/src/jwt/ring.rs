@@ -173,6 +173,14 @@ impl KeyRing {
         key_of(token).is_ok_and(|(_, kid)| !self.keys.iter().any(|it| it.key.verifying().kid() == kid))
     }
 
+    /// Whether the key that a token names is here, and not over.
+    pub fn counts_key_of(&self, token: &str, now: Timestamp) -> bool {
+        key_of(token).is_ok_and(|(_, kid)| {
+            let named = self.keys.iter().find(|it| it.key.verifying().kid() == kid);
+            named.is_some_and(|it| !it.is_over(now))
+        })
+    }
+
     /// Verifies an access token by the key that it names. The key must not be over; one that is yet to sign has signed nothing.
     ///
     /// # Errors

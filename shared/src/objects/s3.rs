@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -32,8 +33,11 @@ impl Bucket {
     }
 
     pub(super) async fn check(&self) -> Result<(), Error> {
+        // It is looked at, not fought for.
+        let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
         let head = self.client.head_bucket().bucket(&self.bucket);
-        head.send().await.map(drop).map_err(Error::unavailable)
+        let answer = head.customize().config_override(once).send().await;
+        answer.map(drop).map_err(Error::unavailable)
     }
 
     /// Bytes that are all here can be sent again by the SDK.

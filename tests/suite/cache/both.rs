@@ -72,19 +72,26 @@ async fn of_many_who_ask_at_once_one_looks(cached: Cached) {
 
 ///
 async fn an_error_is_everybodys_who_waited_and_is_not_remembered(cached: Cached) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let one = || {
-        let (asked, cache) = (asked.clone(), cached.cache.clone());
+    let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let one = |_| {
+        let (asked, gate, cache) = (asked.clone(), gate.clone(), cached.cache.clone());
         async move {
             let look = async move {
                 asked.fetch_add(1, Ordering::SeqCst);
-                tokio::task::yield_now().await;
+                let _permit = gate.acquire().await.unwrap();
                 Err::<Option<String>, _>(Error::unavailable("the table is down"))
             };
             cache.get(&WORDS, "a", look).await.map(|known| known.value)
         }
     };
-    for answer in join_all((0..10).map(|_| one())).await {
+    let release = async {
+        while asked.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(10);
+    };
+    let (answers, ()) = tokio::join!(join_all((0..10).map(one)), release);
+    for answer in answers {
         let error = answer.unwrap_err();
         assert_eq!((error.kind, error.retry_after_seconds), (Kind::Unavailable, Some(5)));
     }

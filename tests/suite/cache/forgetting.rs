@@ -5,7 +5,7 @@ use gateway::aws::Aws;
 use gateway::budget::{Amount, BudgetSet, DEFAULT_ALERTS, Limit, ScopeKind, Unit, Window};
 use gateway::cache::Cache;
 use gateway::clock::Clock;
-use gateway::lookups::Lookups;
+use gateway::lookups::{self, Lookups};
 use gateway::store::{BudgetChange, Store, TeamRecord, User, UserChange, UserStatus};
 use tests::backing::{Backing, nowhere};
 use tests::event::request;
@@ -172,7 +172,7 @@ async fn every_change_of_a_person_an_account_a_team_a_limit_a_price_or_a_token_i
         team: team.clone(),
         name: None,
         description: None,
-        models: Some(serde_json::from_value(serde_json::json!(["anthropic.*"])).unwrap()),
+        models: Some(serde_json::from_value(serde_json::json!(["anthropic.claude-haiku-*"])).unwrap()),
         created_at: made_at(),
         revision: 1,
     };
@@ -237,4 +237,81 @@ async fn limits_are_forgotten(store: &Store, clock: &Clock) {
         .await
         .unwrap();
     assert_eq!(limits.of(&owner).await.unwrap().len(), 1);
+}
+
+/// B-24: a token that was verified once counts no longer than its keys and its own times, and lends nothing to another.
+#[tokio::test]
+async fn a_remembered_token_ends_with_its_key_and_by_itself_and_lends_nothing_to_a_forged_one() {
+    let backing = Backing::start().await;
+    let functions = Functions::with(&backing, &[("TOLLGATE_CACHE_KIND", "memory")]);
+    let token = access_token(|_| ());
+    let short = access_token(|claims| claims.exp = functions.clock.now().as_second() + 100);
+    for _ in 0..2 {
+        assert!(functions.lets_in(&token).await && functions.lets_in(&short).await);
+    }
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    let swapped = format!("{head}.{}", short.rsplit_once('.').unwrap().1);
+    let mut cut = signature.to_owned();
+    cut.pop();
+    for forged in [swapped, format!("{head}."), format!("{head}.{cut}"), format!("{token}A")] {
+        assert!(!functions.lets_in(&forged).await, "{forged}");
+    }
+    functions.clock.advance_seconds(100);
+    assert!(!functions.lets_in(&short).await, "it has ended");
+    let variables = backing.variables("token", &[]);
+    let id = variables.signing_secret().unwrap();
+    let secrets = gateway::secrets::Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
+    let version = secrets.read_version(&id).await.unwrap();
+    let another = r#"{"alg":"EdDSA","seed":"another-seed-another-seed-another-seed-another-seed-another-seed"}"#;
+    secrets.replace(&id, &version.id, another.to_owned()).await.unwrap();
+    functions.clock.advance_seconds(199);
+    assert!(functions.lets_in(&token).await, "the keys are held for 300 s");
+    functions.clock.advance_seconds(1);
+    assert!(!functions.lets_in(&token).await);
+}
+
+/// A-12: these are the forms of version 1. Whoever changes one counts its version on in `gateway::lookups`, and writes both down here.
+#[test]
+fn what_is_remembered_has_the_form_of_its_version() {
+    let names = [
+        lookups::API_KEYS.name("x"),
+        lookups::PEOPLE.name("x"),
+        lookups::ACCOUNTS.name("x"),
+        lookups::DENIED.name("x"),
+        lookups::TEAMS.name("x"),
+        lookups::LIMITS.name("x"),
+        lookups::PRICE_REVISION.name("x"),
+    ];
+    let names = names.map(|name| name.as_str().to_owned()).join(" ");
+    let expected = "v1:api_key:x v1:person:x v1:account:x v1:denied_token:x v1:team_models:x v1:limits:x v1:price_revision:x";
+    assert_eq!(names, expected);
+    let scopes: gateway::scope::Scopes = "models:invoke files".parse().unwrap();
+    let person = lookups::Person {
+        active: true,
+        scopes: scopes.clone(),
+        models: None,
+    };
+    let account = lookups::Account {
+        active: true,
+        ends_at: Some(made_at()),
+        scopes,
+        models: Some(serde_json::from_value(serde_json::json!(["anthropic.claude-haiku-*"])).unwrap()),
+    };
+    let limit = Limit {
+        unit: Unit::Requests,
+        window: Window::Minute,
+        limit: Amount::new(5),
+        alerts: vec![50],
+    };
+    let forms = [
+        serde_json::to_string(&person).unwrap(),
+        serde_json::to_string(&account).unwrap(),
+        serde_json::to_string(&limit).unwrap(),
+    ];
+    let expected = [
+        r#"{"active":true,"scopes":"models:invoke files","models":null}"#,
+        r#"{"active":true,"ends_at":"2026-01-01T00:00:00Z","scopes":"models:invoke files","models":["anthropic.claude-haiku-*"]}"#,
+        r#"{"unit":"requests","window":"minute","limit":"5","alerts":[50]}"#,
+    ];
+    assert_eq!(forms, expected);
 }

@@ -49,6 +49,7 @@ mod restart;
 mod rotation;
 mod secrecy;
 mod shape;
+mod shutdown;
 mod streams;
 mod tokens;
 mod upstream;

@@ -43,6 +43,7 @@ mod lags;
 mod large_files;
 pub(crate) mod login;
 mod metering;
+mod migrations;
 mod models;
 mod mutual_tls;
 mod restart;

@@ -25,6 +25,7 @@ use crate::error::{Error, Kind};
 use crate::oauth::invalid_client;
 use crate::principal::Principal;
 use crate::scope::Scope;
+use crate::shutdown;
 use crate::store::Cursor;
 use crate::wire::dialect::{self, Dialect};
 
@@ -42,7 +43,7 @@ pub type Outcome = Result<Response, Error>;
 /// # Errors
 /// When the runtime cannot go on.
 pub async fn serve_streaming(router: Router) -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(streaming(router)).await
+    shutdown::run(streaming(router)).await
 }
 
 /// Serves a router whose answers come whole.
@@ -50,7 +51,7 @@ pub async fn serve_streaming(router: Router) -> Result<(), lambda_runtime::Error
 /// # Errors
 /// When the runtime cannot go on.
 pub async fn serve_buffered(router: Router) -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(buffered(router)).await
+    shutdown::run(buffered(router)).await
 }
 
 /// What [`serve_streaming`] runs: from an event to an answer that streams.

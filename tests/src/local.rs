@@ -23,7 +23,7 @@ pub use guard::{Guard, program, root};
 pub use mock::{LedgerCall, Mock, Request};
 pub use model::{ALIAS, Event, Events, Frames, MODEL, Route, directed, marker, model_event};
 pub use poll::{PATIENCE, eventually};
-pub use table::{end_lease, make_secret, rotate_signing_key, signing_key, signing_secret, store, table_text};
+pub use table::{dynamodb, end_lease, make_secret, rotate_signing_key, signing_key, signing_secret, store, table_text};
 
 /// What runs the functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ async fn watch(folder: &Path, url: &str, ready: &Ready) -> Guard {
 }
 
 /// The functions, from their folders.
-pub(crate) fn functions() -> Vec<String> {
+pub fn functions() -> Vec<String> {
     let entries = std::fs::read_dir(root().join("functions")).unwrap();
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -21,6 +21,7 @@ mod independent;
 mod invocation_log;
 mod login;
 mod metering;
+mod migrations;
 mod money;
 mod mutual_tls;
 mod passing_through;

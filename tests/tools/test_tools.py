@@ -306,5 +306,70 @@ class Cost(unittest.TestCase):
             self.assertTrue(price.source.startswith("https://aws.amazon.com/"), name)
 
 
+class Migrate(unittest.TestCase):
+    """tools/migrate, against a function that is made up here."""
+
+    def migrate(self, answers, *arguments):
+        asked = []
+
+        class Function(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                asked.append((self.path, json.loads(self.rfile.read(int(self.headers["content-length"])))))
+                body = json.dumps(answers[min(len(asked), len(answers)) - 1]).encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Function) as server, tempfile.TemporaryDirectory() as directory:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            ready = pathlib.Path(directory) / "ready.json"
+            ready.write_text(json.dumps({"lambda": f"http://127.0.0.1:{server.server_port}"}))
+            environment = {**os.environ, "TOLLGATE_READY_FILE": str(ready)}
+            command = [TOOLS / "migrate", *arguments, "--by", "me"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
+            server.shutdown()
+        return done, asked
+
+    def status(self, **fields):
+        return {"id": "0001-a", "phase": "rising", "pass": None, "segments": None, "faults": [], **fields}
+
+    def test_up_is_asked_for_once_and_gone_on_with_until_it_is_done(self):
+        """A-55"""
+        under_way = {"number": 1, "kind": "convert"}
+        counts = {"items": 7, "wrong": 0}
+        going = {"outcome": "continues", "migrations": [self.status(**{"pass": under_way}, segments=[1, 8], counts=counts)]}
+        busy = {"outcome": "busy", "holder": "migration_1", "until": "2026-11-26T00:00:00Z"}
+        done, asked = self.migrate([going, busy, going, {"outcome": "done", "migrations": [self.status()]}], "up", "--rate", "50")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([event["action"] for _, event in asked], ["up", "continue", "continue", "continue"])
+        self.assertEqual({(event["by"], event["rate"], event["command"]) for _, event in asked}, {("me", 50, "migrate")})
+        self.assertEqual({path for path, _ in asked}, {"/2015-03-31/functions/sweep/invocations"})
+        self.assertIn("1 of 8 segments, 7 items", done.stderr)
+        self.assertIn("migration_1 is at work", done.stderr)
+
+    def test_it_fails_where_anything_is_not_as_it_should_be(self):
+        """A-58"""
+        looked = {"complete": True, "counts": {"wrong": 0, "missed": 3}}
+        for answer, arguments, code in [
+            ({"outcome": "done", "schema": []}, ["schema"], 0),
+            ({"outcome": "done", "schema": ["the index by_day is missing; it must be there"]}, ["schema"], 1),
+            ({"outcome": "refused", "reason": "x", "migrations": []}, ["up"], 1),
+            ({"outcome": "done", "migrations": [self.status(faults=["x"])]}, ["up"], 1),
+            ({"outcome": "done", "clean": False, "looked": {}}, ["verify"], 1),
+            ({"outcome": "continues", "clean": False, "looked": {}}, ["verify"], 1),
+            ({"outcome": "done", "clean": False, "looked": looked}, ["up", "--dry-run"], 0),
+            ({"errorMessage": "x"}, ["status"], 1),
+            ({"outcome": "done", "migrations": [self.status()]}, [], 0),
+        ]:
+            with self.subTest(answer=answer):
+                done, asked = self.migrate([answer], *arguments)
+                self.assertEqual((done.returncode, len(asked)), (code, 1), done.stderr)
+                self.assertEqual(json.loads(done.stdout), answer)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -6,7 +6,7 @@ use admin::{State, handle};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::Function;
-use gateway::{startup, telemetry};
+use gateway::{shutdown, startup, telemetry};
 use lambda_runtime::service_fn;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let variables = startup::begin(Function::Admin).await?;
     let aws = Aws::from_environment(variables.clone())?;
     let state = &Arc::new(State::new(&aws, &variables, Clock::System)?);
-    lambda_runtime::run(service_fn(async |event| {
+    shutdown::run(service_fn(async |event| {
         let answer = handle(Arc::clone(state), event).await;
         telemetry::flush();
         answer

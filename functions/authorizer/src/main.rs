@@ -4,7 +4,7 @@ use authorizer::{AuthorizerRequest, Closed, State, log};
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::Function;
-use gateway::{startup, telemetry};
+use gateway::{shutdown, startup, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,7 +12,7 @@ async fn main() -> Result<(), Error> {
     let variables = startup::begin(Function::Authorizer).await?;
     let state = &State::new(&Aws::from_environment(variables.clone())?, &variables, Clock::System)?;
     state.refuse_weak_secret().await?;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
+    shutdown::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
         let answer = state.authorize(&event.payload).await;
         if let Err(closed) = &answer {
             log(closed);

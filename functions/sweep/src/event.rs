@@ -6,6 +6,8 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::migrate;
+
 /// The most days that one command recomputes.
 const MOST_DAYS: usize = 366;
 
@@ -16,16 +18,19 @@ pub(crate) enum Command {
     Sweep { now: Option<Timestamp> },
     /// To recompute these days.
     Recompute { days: Vec<Date> },
+    /// To migrate.
+    Migrate(migrate::Asked),
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 enum Asked {
     Recompute { from: Date, to: Date },
+    Migrate(migrate::Asked),
 }
 
 impl Command {
-    /// Reads `{"command":"recompute","from":"2026-11-01","to":"2026-11-30"}`, or anything without a command: EventBridge's
+    /// Reads `{"command":"recompute","from":"2026-11-01","to":"2026-11-30"}`, `{"command":"migrate","action":"up"}`, or anything without a command: EventBridge's
     /// scheduled event has the time that it stands for in `time`.
     pub(crate) fn read(event: &Value) -> Result<Self, Error> {
         if event.get("command").is_none() {
@@ -35,8 +40,11 @@ impl Command {
                 .map(|now| Self::Sweep { now })
                 .map_err(|_| Error::invalid("`time` is no time."));
         }
-        let asked = Asked::deserialize(event);
-        let Asked::Recompute { from, to } = asked.map_err(|error| Error::invalid(error.to_string()))?;
+        let asked = Asked::deserialize(event).map_err(|error| Error::invalid(error.to_string()))?;
+        let (from, to) = match asked {
+            Asked::Recompute { from, to } => (from, to),
+            Asked::Migrate(asked) => return Ok(Self::Migrate(asked)),
+        };
         let days: Vec<_> = from
             .series(jiff::Span::new().days(1))
             .take_while(|day| *day <= to)

@@ -1,8 +1,9 @@
 //! The sweep: what calls leave behind is brought to its end here, off every request's path.
 //!
 //! It settles calls whose function died, puts rows into the rollups exactly once, raises alerts of budgets, and carries changed
-//! limits to the windows that run. It sees to the signing keys, and to files and uploads that have ended. Asked to, it recomputes what a time cost from its rows alone. Everything it does may be done twice,
-//! cut off anywhere, and done by two at once.
+//! limits to the windows that run. It sees to the signing keys, and to files and uploads that have ended, and goes on with migrations. Asked
+//! to, it recomputes what a time cost from its rows alone, and migrates. Everything it does may be done twice, cut off anywhere, and done
+//! by two at once.
 
 mod alerts;
 mod budgets;
@@ -12,6 +13,7 @@ mod finish;
 mod keys;
 mod logs;
 mod lost;
+mod migrate;
 mod pass;
 mod recompute;
 mod repair;
@@ -22,6 +24,7 @@ use gateway::aws::{Aws, AwsError};
 use gateway::clock::Clock;
 use gateway::config::{Variables, tree};
 use gateway::error::Error;
+use gateway::migration::{self, Migration};
 use gateway::store::Store;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -43,6 +46,7 @@ pub struct State {
     keys: Keys,
     files: Files,
     logs: Logs,
+    migrations: Vec<Migration>,
     /// How long after a call's deadline its record may still come into the invocation log.
     log_grace: SignedDuration,
     retention_days: u32,
@@ -62,6 +66,7 @@ impl State {
             keys: Keys::new(aws, variables)?,
             files: Files::new(aws, variables, &clock)?,
             logs: Logs::read(aws, variables)?,
+            migrations: migration::all(),
             log_grace: SignedDuration::from_secs(seconds.into()),
             retention_days: tree::USAGE_RETENTION_DAYS.get(variables)?,
             clock,
@@ -85,6 +90,7 @@ impl State {
                 let report = Box::pin(pass::run(self, now, time)).await?;
                 serde_json::to_value(report).map_err(Error::internal)
             }
+            Command::Migrate(asked) => Box::pin(migrate::handle(self, &asked, time)).await,
             Command::Recompute { days } => {
                 let report = Box::pin(recompute::run(&self.store, &days, time)).await?;
                 serde_json::to_value(report).map_err(Error::internal)

@@ -3,7 +3,7 @@
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::Function;
-use gateway::{startup, telemetry};
+use gateway::{shutdown, startup, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use sweep::{State, deadline};
@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     let variables = startup::begin(Function::Sweep).await?;
     let aws = Aws::from_environment(variables.clone())?;
     let state = &State::new(&aws, &variables, Clock::System)?;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+    shutdown::run(service_fn(async |event: LambdaEvent<Value>| {
         let answer = Box::pin(state.handle(&event.payload, deadline(event.context.deadline))).await;
         if let Err(error) = &answer {
             tracing::error!(error = ?error, "the sweep failed");

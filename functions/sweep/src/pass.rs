@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::budgets::Definitions;
 use crate::report::Report;
-use crate::{GRACE, State, Time, alerts, lost, repair};
+use crate::{GRACE, State, Time, alerts, lost, migrate, repair};
 
 /// So many open calls are read at once; their rows are one `BatchGetItem`.
 const PAGE: usize = 100;
@@ -75,6 +75,11 @@ pub(crate) async fn run(state: &State, now: Timestamp, time: Time<'_>) -> Result
     // By the clock, whatever time the run is told to sweep as of: keys and files live in real time.
     state.keys.look(time.clock.now(), &mut pass.report).await;
     state.files.look(&state.store, time, &mut pass.report).await;
+    // Last, since it takes all the time that is left.
+    if let Err(error) = migrate::go_on(state, time).await {
+        tracing::error!(error = ?error, "a migration could not go on");
+        pass.report.migrations_failed += 1;
+    }
     pass.report.complete = step == Step::Done;
     pass.report.tell();
     Ok(pass.report)

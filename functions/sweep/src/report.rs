@@ -33,6 +33,8 @@ pub(crate) struct Report {
     pub(crate) uploads_abandoned: u64,
     /// Looks at files and uploads that failed.
     pub(crate) files_failed: u64,
+    /// Migrations that were under way and could not go on.
+    pub(crate) migrations_failed: u64,
     /// Whether everything was looked at.
     pub(crate) complete: bool,
 }
@@ -56,6 +58,7 @@ impl Report {
         metrics::counter!("swept_files_total", "result" => "removed").increment(self.files_removed);
         metrics::counter!("swept_files_total", "result" => "abandoned").increment(self.uploads_abandoned);
         metrics::counter!("swept_files_total", "result" => "failed").increment(self.files_failed);
+        metrics::counter!("migration_runs_total", "result" => "failed").increment(self.migrations_failed);
         tracing::info!(report = serde_json::to_string(self).unwrap_or_default(), "swept");
     }
 }

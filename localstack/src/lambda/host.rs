@@ -240,7 +240,10 @@ impl Slot {
         self.record(|pids| pids.extend(pid));
         let reason = loop {
             tokio::select! {
-                status = child.wait() => break process::describe(status),
+                status = child.wait() => {
+                    self.program.tell_end(pid, &status);
+                    break process::describe(status);
+                }
                 () = environment.first_poll.notified() => {
                     if let Some(ready) = self.ready.take() {
                         let _ = ready.send(Ok(()));
@@ -250,7 +253,8 @@ impl Slot {
                     let _ = child.start_kill();
                 }
                 () = stop_of(&mut self.stopping) => {
-                    process::stop(&mut child).await;
+                    let status = process::stop(&mut child).await;
+                    self.program.tell_end(pid, &status);
                     break "the local stack is stopping".to_owned();
                 }
             }

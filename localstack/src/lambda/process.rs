@@ -95,6 +95,18 @@ impl Program {
         open.doing(format!("opening {}", self.log.display()))
     }
 
+    /// Tells in the function's log how its process ended.
+    pub(super) fn tell_end(&self, pid: Option<u32>, status: &std::io::Result<ExitStatus>) {
+        use std::io::Write as _;
+        let how = match status {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if let Ok(mut log) = self.open_log() {
+            let _ = writeln!(log, "local: process {} ended: {how}", pid.unwrap_or_default());
+        }
+    }
+
     /// Checks that the binary exists, so that a forgotten build is told as such.
     pub(super) fn check(&self) -> Result<()> {
         if self.binary.is_file() {
@@ -107,8 +119,8 @@ impl Program {
     }
 }
 
-/// Asks a process to end, and kills it if it does not in time.
-pub(super) async fn stop(child: &mut Child) {
+/// Asks a process to end, and kills it if it does not in time; and how it ended.
+pub(super) async fn stop(child: &mut Child) -> std::io::Result<ExitStatus> {
     if let Some(pid) = child
         .id()
         .and_then(|pid| i32::try_from(pid).ok())
@@ -116,9 +128,11 @@ pub(super) async fn stop(child: &mut Child) {
     {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
-    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-        let _ = child.kill().await;
+    if let Ok(status) = tokio::time::timeout(GRACE, child.wait()).await {
+        return status;
     }
+    child.start_kill()?;
+    child.wait().await
 }
 
 /// How a process ended, in Lambda's words.

@@ -10,6 +10,7 @@ use super::settlement::Settlement;
 use super::{Admitted, Models};
 use crate::clock::Stopwatch;
 use crate::error::Error;
+use crate::shutdown;
 use crate::store::{CallEnd, UsageRow};
 use crate::telemetry;
 use crate::upstream::{Answer, Target};
@@ -195,7 +196,11 @@ impl Drop for Live {
         };
         // The one place where work is detached: its owner is gone. On Lambda the environment may be frozen before it
         // ends and thawed with the next call, so this is the second best; the best is a body that is read to its end.
-        runtime.spawn(async move { inner.finish().await });
+        let work = shutdown::Work::begin();
+        runtime.spawn(async move {
+            inner.finish().await;
+            drop(work);
+        });
     }
 }
 

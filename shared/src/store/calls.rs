@@ -151,7 +151,10 @@ impl Store {
     /// [`crate::error::Kind::Unavailable`]: then it may be written or not, and the call must not go out.
     pub async fn open_call(&self, call: &OpenCall) -> Result<(), Error> {
         let key = key::open_call(call.started_at, &call.request_id);
-        self.insert(item(key, VERSION, call)?).await.map(drop)
+        // How its row will be written is found out on the way, so that nobody waits for it at the end.
+        let written = self.insert(item(key, VERSION, call)?);
+        let (written, _) = futures_util::future::join(written, self.writes_compact_usage()).await;
+        written.map(drop)
     }
 
     /// Writes anew what is known of a call, after its bound has changed.

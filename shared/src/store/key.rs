@@ -41,6 +41,9 @@
 //! | beta flags that Bedrock refuses of a model | `BETAS#<model, without profile>` | `BETAS` |
 //! | targets of model calls that rest | `UPSTREAM` | `RESTS` |
 //! | what went to a target in a minute | `QUOTA#<target>` | `<start of the minute, RFC 3339>` |
+//! | who migrates | `MIGRATIONS` | `LOCK` |
+//! | how far a migration is | `MIGRATIONS` | `M#<migration id>` |
+//! | how far a pass over a segment of the table is | `MIGRATIONS` | `S#<migration id>#<run>#<pass>#<segment>` |
 //!
 //! A list that belongs to somebody has its owner in the partition key, so that no filter can be forgotten.
 
@@ -230,7 +233,8 @@ pub(super) fn denied_token(jti: &str) -> Key {
     Key::new(&format!("DENIED#{jti}"), "DENIED")
 }
 
-const USAGE_PREFIX: &str = "USAGE#";
+/// What the partition keys of usage rows begin with.
+pub(super) const USAGE_PREFIX: &str = "USAGE#";
 
 pub(super) fn usage(subject: &Subject) -> String {
     format!("{USAGE_PREFIX}{subject}")
@@ -341,4 +345,22 @@ pub(super) fn price_head() -> Key {
 
 pub(super) fn price_revision(revision: u64) -> Key {
     Key::new(PRICES, &format!("R#{revision:010}"))
+}
+
+/// The partition of the ledger of migrations.
+pub(super) const MIGRATIONS: &str = "MIGRATIONS";
+/// What the sort keys of migrations begin with.
+pub(super) const MIGRATION_PREFIX: &str = "M#";
+
+pub(super) fn migration_lock() -> Key {
+    Key::new(MIGRATIONS, "LOCK")
+}
+
+pub(super) fn migration(id: &str) -> Key {
+    Key::new(MIGRATIONS, &format!("{MIGRATION_PREFIX}{id}"))
+}
+
+/// A segment of a pass; `run` and `pass` count from 1.
+pub(super) fn migration_segment(id: &str, run: u32, pass: u32, segment: u16) -> Key {
+    Key::new(MIGRATIONS, &format!("S#{id}#{run:04}#{pass:04}#{segment:04}"))
 }

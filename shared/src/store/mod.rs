@@ -10,9 +10,11 @@ mod browsers;
 mod budget_changes;
 mod budgets;
 mod calls;
+mod canonical;
 mod clients;
 mod codes;
 mod concurrent;
+mod conversion;
 mod days;
 mod denied_tokens;
 mod devices;
@@ -23,11 +25,13 @@ mod finalization;
 mod groups;
 mod key;
 mod logins;
+mod migrations;
 mod prices;
 mod quotas;
 mod rests;
 mod rollup_lists;
 mod rollups;
+mod schema;
 mod sessions;
 mod sweep;
 mod taken_up;
@@ -35,9 +39,11 @@ mod teams;
 mod upkeep;
 mod upload_sessions;
 mod usage;
+mod usage_form;
 mod usage_lists;
 mod user_writes;
 mod users;
+mod versions;
 
 use std::collections::HashMap;
 
@@ -45,7 +51,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
@@ -54,6 +60,9 @@ use serde::de::DeserializeOwned;
 
 use crate::cache::{Cache, Name};
 use crate::error::Error;
+
+/// What an attribute of an [`Item`] holds.
+pub use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use alerts::PendingAlert;
 pub use api_keys::{ApiKey, KeyCreation};
@@ -64,6 +73,7 @@ pub use budgets::{BudgetState, Hold, Left, hold_name};
 pub use calls::{CALL_SHARDS, HeldLimit, OpenCall};
 pub use clients::{ClientSecret, ClientStatus, LIVE_SECRETS, ServiceClient, StoredHash};
 pub use codes::{AuthorizationCode, CodeState, Redemption};
+pub use conversion::{Conversion, Convert, Converted, ScanPage, ScanPlace, Way};
 pub use days::DayPlace;
 pub use devices::{DeviceGrant, DeviceState, Poll};
 pub use directory::{DirectoryRecord, GroupNames};
@@ -72,9 +82,11 @@ pub use files::{FileList, StoredFile};
 pub use finalization::Finalization;
 pub use groups::{DirectoryGroup, GroupWrite, Membership};
 pub use logins::{CodeRequest, Consent, Login, Purpose};
+pub use migrations::{Change, Counts, Lease, LeaseClaim, Ledger, Pass, PassKind, Phase, Segment};
 pub use prices::{MAX_PRICE_ENTRIES, PriceWrite};
 pub use quotas::{Room, Taking};
 pub use rollup_lists::{RollupIds, RollupList};
+pub use schema::{IndexSchema, TableSchema};
 pub use sessions::{Rotation, Session, SessionState};
 pub use sweep::{CallKey, SweepHead, SweptRow};
 pub use taken_up::{FileLimits, FileWrite, TakenUp};
@@ -82,12 +94,26 @@ pub use teams::TeamRecord;
 pub use upkeep::Claim;
 pub use upload_sessions::{UploadClaim, UploadSession, UploadState};
 pub use usage::{CallEnd, Recorded, UsageRow};
+pub use usage_form::{USAGE_FOOTPRINT, compact_usage, plain_usage};
 pub use usage_lists::UsageWanted;
 pub use user_writes::{UserChange, UserWrite};
 pub use users::{Identity, RolesFrom, User, UserStatus};
+pub use versions::{LAG_SECONDS, USAGE_ROWS_COMPACT};
 
-/// An item as DynamoDB holds it.
-type Item = HashMap<String, AttributeValue>;
+/// An item as DynamoDB holds it. Out of the store only migrations have to do with it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The same bytes of equal items, and other bytes of any other.
+pub fn canonical_bytes(item: &Item) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    canonical::members(item, &mut bytes);
+    bytes
+}
+
+/// What the partition keys of usage rows begin with.
+pub const fn usage_partitions() -> &'static str {
+    key::USAGE_PREFIX
+}
 
 /// The longest place, in bytes: two starts, two subjects and a model.
 const MAX_PLACE: usize = 512;
@@ -98,6 +124,7 @@ pub struct Store {
     client: Client,
     table: String,
     cache: Option<Cache>,
+    known: versions::Known,
 }
 
 /// One page of a list, and where the next one begins.
@@ -175,6 +202,7 @@ impl Store {
             client,
             table,
             cache: None,
+            known: versions::Known::default(),
         }
     }
 
@@ -211,6 +239,13 @@ impl Store {
 
     /// Reads one item, as it is after every write that was answered before.
     async fn read<T: DeserializeOwned>(&self, key: key::Key) -> Result<Option<T>, Error> {
+        let item = self.read_item(key).await?;
+        item.map(|item| serde_dynamo::from_item(item).map_err(Error::internal))
+            .transpose()
+    }
+
+    /// The same, as the table has it.
+    async fn read_item(&self, key: key::Key) -> Result<Option<Item>, Error> {
         let answer = self
             .client
             .get_item()
@@ -220,10 +255,7 @@ impl Store {
             .send()
             .await
             .map_err(unavailable)?;
-        answer
-            .item
-            .map(|item| serde_dynamo::from_item(item).map_err(Error::internal))
-            .transpose()
+        Ok(answer.item)
     }
 
     /// Writes an item that is not there yet. `false`: it was there, and stays as it was.

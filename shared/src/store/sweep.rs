@@ -274,7 +274,7 @@ where
 pub(super) fn swept(mut item: Item) -> Result<SweptRow, Error> {
     let mark = item.remove(ROLLED_UP);
     Ok(SweptRow {
-        row: serde_dynamo::from_item(item).map_err(Error::internal)?,
+        row: super::usage::row(item)?,
         rolled_up: mark
             .as_ref()
             .and_then(|it| it.as_n().ok())

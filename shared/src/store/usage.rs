@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use super::{Cursor, List, OpenCall, Page, Store, item, key, unavailable};
+use super::usage_form::{COMPACT, PLAIN, compact_usage, plain_usage};
+use super::{Cursor, Item, List, OpenCall, Page, Store, item, key, unavailable};
 use crate::attribution::WorkId;
 use crate::budget::Window;
 use crate::error::Error;
@@ -17,8 +18,6 @@ use crate::principal::{Subject, Team};
 use crate::rollup::Counted;
 use crate::usage::{Outcome, StopReason, Usage};
 use crate::wire::dialect::Dialect;
-
-const VERSION: u32 = 2;
 
 /// What one call to Bedrock was and cost. It holds no word of prompt or answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,10 +188,23 @@ fn default_tier() -> String {
     "default".to_owned()
 }
 
-fn earlier(item: Option<super::Item>) -> Result<Recorded, Error> {
+fn earlier(item: Option<Item>) -> Result<Recorded, Error> {
     let item = item.ok_or_else(|| Error::internal("a row that is there already did not come back"))?;
-    let row = serde_dynamo::from_item(item).map_err(Error::internal)?;
-    Ok(Recorded::Before(Box::new(row)))
+    Ok(Recorded::Before(Box::new(row(item)?)))
+}
+
+/// Reads a row, whichever form it has.
+pub(super) fn row(item: Item) -> Result<UsageRow, Error> {
+    serde_dynamo::from_item(plain_usage(item)?).map_err(Error::internal)
+}
+
+/// A row as it is written.
+fn written(row: &UsageRow, compact: bool) -> Result<Item, Error> {
+    let key = key::usage_row(&row.principal, row.started_at, &row.request_id);
+    if compact {
+        return compact_usage(item(key, COMPACT, row)?);
+    }
+    item(key, PLAIN, row)
 }
 
 impl Store {
@@ -203,11 +215,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Kind::Unavailable`]
     pub async fn record_usage(&self, row: &UsageRow, retention_days: u32) -> Result<Recorded, Error> {
-        let mut item = item(
-            key::usage_row(&row.principal, row.started_at, &row.request_id),
-            VERSION,
-            row,
-        )?;
+        let mut item = written(row, self.writes_compact_usage().await)?;
         let expires_at = row.started_at.as_second() + i64::from(retention_days) * SECONDS_A_DAY;
         item.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
         let day = Window::Day.start(row.started_at).to_string();
@@ -241,7 +249,10 @@ impl Store {
         started_at: Timestamp,
         request_id: &str,
     ) -> Result<Option<UsageRow>, Error> {
-        self.read(key::usage_row(principal, started_at, request_id)).await
+        let item: Option<Item> = self
+            .read_item(key::usage_row(principal, started_at, request_id))
+            .await?;
+        item.map(row).transpose()
     }
 
     /// The rows of a principal, newest first.
@@ -255,13 +266,18 @@ impl Store {
         after: Option<&Cursor>,
     ) -> Result<Page<UsageRow>, Error> {
         let partition = key::usage(principal);
-        self.list(List {
-            partition,
-            prefix: None,
-            newest_first: true,
-            limit,
-            after,
+        let page = self
+            .list_items(List {
+                partition,
+                prefix: None,
+                newest_first: true,
+                limit,
+                after,
+            })
+            .await?;
+        Ok(Page {
+            items: page.items.into_iter().map(row).collect::<Result<_, _>>()?,
+            next_cursor: page.next_cursor,
         })
-        .await
     }
 }

@@ -170,8 +170,8 @@ impl Gathered {
             _ => stopped,
         };
         let taken: Vec<Item> = items.into_iter().take(room).collect();
-        let rows: Vec<UsageRow> = serde_dynamo::from_items(taken).map_err(Error::internal)?;
-        self.rows.extend(rows);
+        let rows: Result<Vec<UsageRow>, Error> = taken.into_iter().map(super::usage::row).collect();
+        self.rows.extend(rows?);
         Ok(stopped)
     }
 }

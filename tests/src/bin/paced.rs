@@ -10,7 +10,7 @@ use gateway::clock::Clock;
 use gateway::config::Variables;
 use gateway::http::{serve_buffered, serve_streaming};
 use gateway::invocation::Models;
-use gateway::telemetry;
+use gateway::{shutdown, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use localstack::pace;
 use serde_json::Value;
@@ -52,14 +52,14 @@ async fn serve(name: &str, clock: Clock) -> Result<(), Error> {
 }
 
 async fn authorize(state: &authorizer::State) -> Result<(), Error> {
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
+    shutdown::run(service_fn(async |event: LambdaEvent<AuthorizerRequest>| {
         Box::pin(state.authorize(&event.payload)).await.map_err(Error::from)
     }))
     .await
 }
 
 async fn sweep(state: &sweep::State) -> Result<(), Error> {
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+    shutdown::run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = sweep::deadline(event.context.deadline);
         Box::pin(state.handle(&event.payload, deadline))
             .await

@@ -9,7 +9,8 @@ use localstack::aws::sdk_config;
 
 use super::Stack;
 
-fn dynamodb(stack: &Stack) -> aws_sdk_dynamodb::Client {
+/// The stack's DynamoDB.
+pub fn dynamodb(stack: &Stack) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::config::Builder::from(&sdk_config(false))
         .endpoint_url(&stack.ready().dynamodb)
         .build();

@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use localstack::aws::{Endpoints, Options, Resources};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use plan::{Counts, Fate, Faults, Outage};
@@ -47,6 +48,9 @@ struct Proxy {
     client: Client<HttpConnector, Full<Bytes>>,
     plan: Mutex<Plan>,
     watched: Mutex<Option<Watched>>,
+    /// The operations that wait.
+    held: watch::Sender<&'static [&'static str]>,
+    waiting: watch::Sender<usize>,
 }
 
 impl Unreliable {
@@ -72,6 +76,8 @@ impl Unreliable {
             client: Client::builder(TokioExecutor::new()).build_http(),
             plan: Mutex::default(),
             watched: Mutex::default(),
+            held: watch::Sender::new(&[]),
+            waiting: watch::Sender::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self {
@@ -108,6 +114,19 @@ impl Unreliable {
         let (watched, standstill) = Watched::new(texts, number, moment);
         *self.proxy.watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(watched);
         standstill
+    }
+
+    /// Lets requests of these operations wait from now on, or, with none, all go on.
+    pub fn hold(&self, operations: &'static [&'static str]) {
+        self.proxy.held.send_replace(operations);
+    }
+
+    /// Returns when so many requests wait.
+    pub async fn until_waiting(&self, count: usize) {
+        let mut waiting = self.proxy.waiting.subscribe();
+        let wait = waiting.wait_for(|waiting| *waiting >= count);
+        let waited = tokio::time::timeout(crate::local::PATIENCE, wait).await;
+        waited.expect("nobody asks the table").unwrap();
     }
 
     /// What was asked of the table since the start or the last [`reset_counts`](Self::reset_counts).
@@ -165,6 +184,7 @@ impl Proxy {
                 .pass_on(if is_secrets { &self.secretsmanager } else { &self.s3 }, request)
                 .await;
         }
+        self.wait(operation).await;
         let decided = self.plan().decide(operation);
         match decided {
             Err(outage) => Ok(out_of_order(outage)),
@@ -177,6 +197,16 @@ impl Proxy {
                 let _ = answer.into_body().collect().await;
                 Err(io::Error::other("the answer is lost, as asked for"))
             }
+        }
+    }
+
+    /// Waits while the operation is held.
+    async fn wait(&self, operation: &str) {
+        let mut held = self.held.subscribe();
+        if held.borrow_and_update().contains(&operation) {
+            self.waiting.send_modify(|waiting| *waiting += 1);
+            let _ = held.wait_for(|held| !held.contains(&operation)).await;
+            self.waiting.send_modify(|waiting| *waiting -= 1);
         }
     }
 

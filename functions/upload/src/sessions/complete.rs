@@ -7,6 +7,7 @@ use axum::extract::State as Extract;
 use gateway::error::{Error, Kind};
 use gateway::http::{Caller, Id, Outcome, json};
 use gateway::large_objects::{Completion, Stored, StoredPart};
+use gateway::shutdown;
 use gateway::store::{StoredFile, UploadClaim, UploadSession, UploadState};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -58,7 +59,11 @@ async fn verified(state: &State, session: &UploadSession) -> Result<StoredFile, 
     if state.store.verify_upload(session, now, until).await? == UploadClaim::Lost {
         return Err(being_verified());
     }
-    let outcome = tokio::time::timeout(VERIFYING, put_together(state, session, parts)).await;
+    let outcome = tokio::select! {
+        outcome = tokio::time::timeout(VERIFYING, put_together(state, session, parts)) => outcome,
+        // Another may verify at once, and need not wait for the lease to end.
+        () = shutdown::begun() => Ok(Err(Error::unavailable("the function ends"))),
+    };
     match outcome {
         Ok(Ok(Ok(file))) => listed(state, session, file).await,
         Ok(Ok(Err(Wrong(reason)))) => Err(refuse(state, session, until, &reason).await?),

@@ -24,6 +24,12 @@ MANTLE = {
 AWS_ENDPOINT = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "{gateway_tls}/bedrock", "AWS_BEARER_TOKEN_BEDROCK": "{key}"}
 AWS = {**AWS_ENDPOINT, "AWS_CA_BUNDLE": "{ca}", "AWS_DEFAULT_REGION": "us-east-1"}
 AWS_NODE = {**AWS_ENDPOINT, "NODE_EXTRA_CA_CERTS": "{ca}", "AWS_REGION": "us-east-1"}
+OPENAI = {"OPENAI_BASE_URL": "{gateway}/openai/v1", "OPENAI_API_KEY": "{key}"}
+# Of whoever runs the gateway: an ARN, and the model that it is for.
+APPLICATION_PROFILE = (
+    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/clients",
+    "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+)
 CODE_BEDROCK = {
     "CLAUDE_CODE_USE_BEDROCK": "1",
     "ANTHROPIC_BEDROCK_BASE_URL": "{gateway}/bedrock",
@@ -70,11 +76,14 @@ MESSAGES = ("sync", "async", "stream helper", "async stream helper", "raw events
 MESSAGES_JS = ("create", "stream helper", "raw events", "tool and its result", "tool runner")
 FEW, FEW_JS = ("sync", "stream helper", "tool and its result"), ("create", "stream helper", "tool and its result")
 CHAT = ("invoke", "stream", "tool and its result")
-PYTHON = (*MESSAGES, "prompt cache", "prompt cache, streamed", "files")
-INVOKE = ("invoke_model", "invoke_model_with_response_stream", "invoke_model, profile ARN")
+PYTHON = (*MESSAGES, "prompt cache", "prompt cache, streamed", "files", "count_tokens", "models")
+ARNS = ("invoke_model, profile ARN", "invoke_model, application profile ARN", "converse, application profile ARN")
+INVOKE = ("invoke_model", "invoke_model_with_response_stream")
 CONVERSE = ("converse", "converse, tool and its result", "converse_stream")
 
 COMMANDS = ("InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream")
+COMPLETIONS = ("sync", "async", "raw chunks", "stream helper", "tool and its result", "structured output", "models")
+COMPLETIONS_JS = ("create", "raw chunks", "stream helper", "tool runner", "models")
 
 PROGRAMS = (
     Program(
@@ -95,11 +104,13 @@ PROGRAMS = (
     ),
     Program("python", "venv-sdk", "anthropic_bedrock.py", modes(BEDROCK, *MESSAGES)),
     Program("python", "venv-sdk", "anthropic_mantle.py", modes(MANTLE, *FEW)),
-    Program("node", "clients", "anthropic_js.js", modes(ANTHROPIC, *MESSAGES_JS, "prompt cache", "files")),
+    Program("node", "clients", "anthropic_js.js", modes(ANTHROPIC, *MESSAGES_JS, "prompt cache", "files", "count tokens", "models")),
     Program("node", "clients", "anthropic_bedrock.js", modes(BEDROCK, *MESSAGES_JS)),
     Program("node", "clients", "anthropic_mantle.js", modes(MANTLE, *FEW_JS)),
-    Program("python", "venv-sdk", "boto.py", modes(AWS, *INVOKE, *CONVERSE)),
+    Program("python", "venv-sdk", "boto.py", modes(AWS, *INVOKE, *CONVERSE, *ARNS, "count_tokens")),
     Program("node", "clients", "aws_js.js", modes(AWS_NODE, *COMMANDS)),
+    Program("python", "venv-sdk", "openai_python.py", modes(OPENAI, *COMPLETIONS)),
+    Program("node", "js", "openai_js.js", modes(OPENAI, *COMPLETIONS_JS)),
     Program("python", "venv-langchain", "langchain_anthropic_.py", modes(ANTHROPIC, *CHAT, "ainvoke")),
     Program(
         "python",

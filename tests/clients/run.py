@@ -15,6 +15,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import signal
 import ssl
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def request(method, url, key=None, body=None):
     headers = {"Content-Type": "application/json", **({"X-Api-Key": key} if key else {})}
     data = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=30) as answer:
-        return json.load(answer)
+        return json.loads(answer.read() or b"null")
 
 
 class Stack:
@@ -124,19 +125,28 @@ def run(program, started, elsewhere, authority):
     """What the program told: its name and version, and a line for each mode."""
     given = json.dumps({row.mode.name: row.environment for row in started})
     with tempfile.TemporaryDirectory(prefix="tollgate-") as home:
-        done = subprocess.run(
-            command(program),
-            input=given,
-            env=environment(home, elsewhere.url, authority),
-            cwd=home,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-        )
-    if done.returncode != 0:
-        raise Failed(f"ended with {done.returncode}\n{done.stdout}{done.stderr}")
-    client, *lines = [json.loads(line) for line in done.stdout.splitlines()]
+        status, told, complaint = ended(command(program), given, environment(home, elsewhere.url, authority), home)
+    if status != 0:
+        raise Failed(f"ended with {status}\n{told}{complaint}")
+    client, *lines = [json.loads(line) for line in told.splitlines()]
     return client, {line["mode"]: line for line in lines}
+
+
+def ended(command, given, environment, home):
+    """(status, output, errors) of a program, of which nothing is left then."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        command, env=environment, cwd=home, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+    try:
+        told, complaint = process.communicate(given, timeout=TIMEOUT_SECONDS)
+        return process.returncode, told, complaint
+    except subprocess.TimeoutExpired:
+        raise Failed(f"did not end within {TIMEOUT_SECONDS} s") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @dataclasses.dataclass
@@ -153,7 +163,7 @@ def attempt(stack, number, program):
     started = [begin(stack, f"row-{number}-{at}", mode) for at, mode in enumerate(program.modes)]
     try:
         client, told = run(program, started, elsewhere, stack.authority)
-    except (Failed, subprocess.TimeoutExpired) as error:
+    except Failed as error:
         return Outcome([], [], [f"{program.script}: {error}"])
     outcome = Outcome([], [], [f"{program.script}: asked elsewhere: {asked}" for asked in elsewhere.exchanges])
     for row in started:
@@ -186,10 +196,25 @@ def certificate(folder):
     return files
 
 
+def template(folder):
+    """The deployment's template, with an application inference profile that may be called."""
+    text, path = (ROOT / "template.yaml").read_text(), pathlib.Path(folder) / "template.yaml"
+    before = "  ApplicationProfiles:\n"
+    head, rest = text.split(before)
+    profile = f"Default: '{'='.join(rows.APPLICATION_PROFILE)}'"
+    path.write_text(head + before + rest.replace("Default: ''", profile, 1))
+    return path
+
+
+def options(folder):
+    return "--tls", "--schedule-seconds", "0", "--template", str(template(folder))
+
+
 @contextlib.contextmanager
 def running(log):
     """The stack, and the taps before it."""
-    with local_stack.running("--tls", "--schedule-seconds", "0", log=log) as (_, _, ready), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, local_stack.running(*options(folder), log=log) as (_, _, ready):
+        request("PUT", f"{ready['bedrock']}/_mock/profiles", body=dict([rows.APPLICATION_PROFILE]))
         serves, authority = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate(folder)
         serves.load_cert_chain(*authority)
         with Taps(serves, ready["ca"]) as taps:

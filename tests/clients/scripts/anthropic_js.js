@@ -56,8 +56,8 @@ async function models() {
   const client = new Anthropic();
   const names = [];
   for await (const it of client.models.list({ limit: 1000 })) names.push(it.id);
-  const one = await client.models.retrieve(model);
-  return [`${names.includes(model) && 'it is among them'}; ${one.display_name}`, []];
+  must(names.includes(model), 'the list holds the model');
+  return [`it is among them; ${(await client.models.retrieve(model)).display_name}`, []];
 }
 
 const modes = messages(() => new Anthropic(), model);

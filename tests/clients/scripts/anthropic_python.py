@@ -55,9 +55,8 @@ def count_tokens():
 
 def models():
     client = anthropic.Anthropic()
-    names = [model.id for model in client.models.list(limit=1000)]
-    one = client.models.retrieve(MODEL)
-    return f"{MODEL in names and 'it is among them'}; {one.display_name}", []
+    assert MODEL in [model.id for model in client.models.list(limit=1000)]
+    return f"it is among them; {client.models.retrieve(MODEL).display_name}", []
 
 
 MESSAGES = Messages(anthropic.Anthropic, anthropic.AsyncAnthropic, MODEL)

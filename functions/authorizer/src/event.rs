@@ -18,6 +18,8 @@ pub struct AuthorizerRequest {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RequestContext {
+    #[serde(rename = "requestId")]
+    request_id: Option<String>,
     identity: Option<Identity>,
 }
 
@@ -35,6 +37,11 @@ struct ClientCertificate {
 }
 
 impl AuthorizerRequest {
+    /// The request's id, which the function behind gets too.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_context.as_ref()?.request_id.as_deref()
+    }
+
     /// The ARN of the method that is asked for.
     pub fn method_arn(&self) -> Option<&str> {
         self.method_arn.as_deref()

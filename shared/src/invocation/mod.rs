@@ -43,7 +43,8 @@ use crate::price::{PriceError, ServiceTier};
 use crate::pricing::Prices;
 use crate::random;
 use crate::store::Store;
-use crate::upstream::{Bedrock, NoAnswer, Operation};
+use crate::telemetry::trace;
+use crate::upstream::{Answer, Bedrock, NoAnswer, Operation};
 use crate::usage::Outcome;
 use crate::wire::bedrock::upstream_error;
 use crate::wire::dialect::Dialect;
@@ -206,7 +207,8 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         body,
         started_at,
     };
-    let admission = admit(models, wish).await?;
+    let admitting = trace::step("admit").whole(admit(models, wish), |error| error.kind.label());
+    let admission = Box::pin(admitting).await?;
     let body = metadata.written(operation, &mut headers, &admission.body)?;
     let admitted = Admitted {
         caller,
@@ -218,7 +220,12 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     // It is there before the call goes out, so that a call which is given up on the way has its row too.
     let mut live = Live::new(models.clone(), admitted, Stopwatch::start());
     let model = live.admitted().admission.call.model.clone();
-    let outcome = models.bedrock.call(operation, &model, headers, body).await;
+    let asking = trace::call("bedrock");
+    asking.set("gen_ai.request.model", model.clone());
+    let outcome = asking
+        .around(models.bedrock.call(operation, &model, headers, body))
+        .await;
+    tell(&asking, &outcome);
     match outcome {
         Err(failure) => Err(no_answer(live, failure).await),
         Ok(answer) if !answer.status.is_success() => {
@@ -242,6 +249,24 @@ fn check_operation(operation: Operation, model: &ResolvedModel) -> Result<(), Er
     }
     let message = "model: on this path there are Claude models alone; others are called by `converse`";
     Err(Error::new(Kind::NotFound, message))
+}
+
+/// What the span of a call to Bedrock says of its outcome.
+fn tell(span: &trace::Span, outcome: &Result<Answer, NoAnswer>) {
+    match outcome {
+        Ok(answer) => {
+            span.set("http.response.status_code", i64::from(answer.status.as_u16()));
+            let id = answer.headers.get("x-amzn-requestid").and_then(|id| id.to_str().ok());
+            span.set("aws.request_id", id.unwrap_or_default().to_owned());
+            if !answer.status.is_success() {
+                span.fail(Outcome::from_status(answer.status.as_u16()).label());
+            }
+        }
+        Err(NoAnswer::NotSent(_)) => span.fail("not_sent"),
+        Err(NoAnswer::Lost(_)) => span.fail("lost"),
+        Err(NoAnswer::TimedOut(_)) => span.fail("timed_out"),
+    }
+    span.end();
 }
 
 async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {

@@ -15,6 +15,7 @@
 //! | rollup | `ROLLUP#<dimension>#<period>#<bucket>` | `<start of the period>#<id>` |
 //! | how far the sweep is | `SWEEP` | `HEAD` |
 //! | alert that is to go out | `ALERTS` | `<event id>` |
+//! | counters of a function | `METRICS` | `<function>#<shard>`, `<function>#now` |
 //! | file | `FILES#<subject>` | `<file id>` |
 //! | upload session | `FILES#<subject>` | `<session id>` |
 //! | end of a file or upload session | `ENDS#<shard>` | `<time, RFC 3339>#<subject>#<id>` |
@@ -323,4 +324,10 @@ pub(super) fn price_head() -> Key {
 
 pub(super) fn price_revision(revision: u64) -> Key {
     Key::new(PRICES, &format!("R#{revision:010}"))
+}
+
+pub(super) const COUNTERS: &str = "METRICS";
+
+pub(super) fn counters(function: &str, place: &str) -> Key {
+    Key::new(COUNTERS, &format!("{function}#{place}"))
 }

@@ -9,6 +9,7 @@ mod budgets_api;
 mod cache;
 mod clients_api;
 mod configuration;
+mod counters;
 mod documents;
 mod end_to_end;
 mod errors;
@@ -19,7 +20,9 @@ mod health;
 mod independent;
 mod invocation_log;
 mod login;
+
 mod metering;
+mod metrics_list;
 mod money;
 mod mutual_tls;
 mod passing_through;

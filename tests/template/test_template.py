@@ -75,7 +75,7 @@ ACTIONS = {
     "token": LOGS
     | {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "Query")}
     | {"secretsmanager:GetSecretValue"},
-    "authorizer": LOGS | {"dynamodb:GetItem", "dynamodb:BatchGetItem", "secretsmanager:GetSecretValue"},
+    "authorizer": LOGS | {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem", "secretsmanager:GetSecretValue"},
     "invoke": LOGS | MONEY | {"s3:GetObject", "bedrock:InvokeModel", "bedrock:CountTokens"},
     "stream": LOGS
     | MONEY

@@ -5,11 +5,29 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
+
+/// The crates whose lines name what they tell field by field.
+const OURS: [&str; 8] = ["gateway", "token", "authorizer", "invoke", "stream", "upload", "admin", "sweep"];
+
+/// What is told at a level. Libraries tell of their work down to `info`, whatever the level: below that some print requests and answers.
+pub(super) fn told_at(level: LevelFilter) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
+    let told = move |of: &Metadata<'_>| {
+        let most = if is_ours(of.target()) { level } else { level.min(LevelFilter::INFO) };
+        *of.level() <= most
+    };
+    FilterFn::new(told).with_max_level_hint(level)
+}
+
+fn is_ours(target: &str) -> bool {
+    let of = target.split("::").next().unwrap_or_default();
+    OURS.contains(&of)
+}
 
 /// Writes the lines of a function.
 pub(super) struct Line {
@@ -89,7 +107,28 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
+
+    /// what libraries say of requests and answers is in no log, at whatever level.
+    #[test]
+    fn a_level_below_info_is_for_our_own_lines_alone() {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(layer).with(told_at(LevelFilter::TRACE));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!("ours");
+            tracing::info!(target: "aws_smithy_runtime::client", "theirs, of use");
+            tracing::debug!(target: "aws_smithy_runtime::client", "a body");
+            tracing::trace!(target: "gatewayish", "not ours");
+        });
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("ours") && text.contains("theirs, of use"), "{text}");
+        assert!(!text.contains("a body") && !text.contains("not ours"), "{text}");
+        assert!(is_ours("stream") && is_ours("gateway::http") && !is_ours("hyper"));
+    }
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);

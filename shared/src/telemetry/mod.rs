@@ -20,6 +20,8 @@ use std::sync::OnceLock;
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::aws::Aws;
 use crate::config::{ConfigError, Settings, Variables};
@@ -49,11 +51,10 @@ pub fn start(function: &'static str, variables: &Variables) -> Result<(), Config
         LevelFilter::INFO,
     )?;
     // A process has one logger. That a test has set its own before is no fault.
-    let _ = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
-        .event_format(log::Line { function })
-        .with_max_level(level)
-        .try_init();
+        .event_format(log::Line { function });
+    let _ = tracing_subscriber::registry().with(lines).with(log::told_at(level)).try_init();
     if let Ok(collector) = Builder::new()
         .cloudwatch_namespace(NAMESPACE)
         .with_dimension(tally::FUNCTION, function)

@@ -7,7 +7,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::tally::{Tally, is_kept};
 use crate::clock::Stopwatch;
-use crate::config::{ConfigError, Settings};
 use crate::error::Error;
 use crate::random;
 use crate::store::{COUNTER_SHARDS, CounterBatch, Store};
@@ -17,9 +16,6 @@ static COUNTERS: OnceLock<Counters> = OnceLock::new();
 /// DynamoDB knows a token for ten minutes (`TransactWriteItems`). What could not be written by then is given up, rather than counted
 /// twice.
 const REPEATED_SECONDS: f64 = 540.0;
-const KNOWN: [&str; 1] = ["flush_seconds"];
-const FLUSH_SECONDS: &str = "whole seconds between two writes of an environment; 0 writes with every answer";
-
 /// What one environment has gathered.
 struct Counters {
     store: Store,
@@ -35,17 +31,6 @@ struct Gathered {
     /// The batch whose write has failed, and since when it is tried.
     unwritten: Option<(CounterBatch, Stopwatch)>,
     written: Option<Stopwatch>,
-}
-
-/// Whether the environment is to keep counters in the table, and how often it writes: the setting `metrics.flush_seconds`
-/// (`TOLLGATE_METRICS_FLUSH_SECONDS`). Not set: none are kept.
-///
-/// # Errors
-/// [`ConfigError`], naming what is wrong.
-pub(super) fn every_seconds(settings: &Settings<'_>) -> Result<Option<u32>, ConfigError> {
-    let section = settings.section("metrics", "TOLLGATE_METRICS");
-    section.refuse_others(&KNOWN)?;
-    section.optional("flush_seconds", FLUSH_SECONDS)
 }
 
 /// Keeps the counters of this process in the table.

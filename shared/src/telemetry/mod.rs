@@ -18,13 +18,12 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use metrics_cloudwatch_embedded::{Builder, Collector};
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::aws::Aws;
-use crate::config::{ConfigError, Settings, Variables};
+use crate::config::{ConfigError, Variables, tree};
 use crate::store::Store;
 use names::{ALL, Kept, Shape};
 
@@ -45,11 +44,7 @@ const NAMESPACE: &str = "Tollgate";
 /// # Errors
 /// [`ConfigError`] when `TOLLGATE_LOG` names no level, or the collector's URL is none.
 pub fn start(function: &'static str, variables: &Variables) -> Result<(), ConfigError> {
-    let level = variables.or(
-        "TOLLGATE_LOG",
-        "one of off, error, warn, info, debug, trace",
-        LevelFilter::INFO,
-    )?;
+    let level = tree::LOG.get(variables)?;
     // A process has one logger. That a test has set its own before is no fault.
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
@@ -83,8 +78,8 @@ fn describe() {
 /// # Errors
 /// [`ConfigError`], naming what is wrong.
 pub fn keep_counters(aws: &Aws, variables: &Variables) -> Result<(), ConfigError> {
-    let settings = Settings::read(variables)?;
-    let (Some(started), Some(every)) = (STARTED.get(), counters::every_seconds(&settings)?) else {
+    let every = tree::METRICS_FLUSH_SECONDS.find(variables)?;
+    let (Some(started), Some(every)) = (STARTED.get(), every) else {
         return Ok(());
     };
     let store = Store::new(aws.dynamodb(), variables.table()?);

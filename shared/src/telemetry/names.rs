@@ -240,6 +240,21 @@ pub const ALL: &[Metric] = &[
         "From sending a call to Bedrock to the first byte of its answer's body.",
     ),
     counted(
+        "cache_lookups_total",
+        &[("kind", "what is looked up"), ("result", "hit, miss")],
+        "Lookups of what the table knows.",
+    ),
+    counted(
+        "cache_failures_total",
+        &[("reason", "those of docs/cache.md")],
+        "Times that Redis did not help.",
+    ),
+    counted(
+        "cache_unreadable_total",
+        &[],
+        "Entries in Redis that are not sealed by us.",
+    ),
+    counted(
         "usage_rows_lost_total",
         &[],
         "Rows that the table did not take; they stand in the log, and the sweep makes them anew.",

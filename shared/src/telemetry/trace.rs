@@ -29,7 +29,7 @@ use opentelemetry_sdk::trace::{
     IdGenerator, RandomIdGenerator, SdkTracer, SdkTracerProvider, SpanData, SpanExporter as _, SpanProcessor,
 };
 
-use crate::config::{ConfigError, Variables};
+use crate::config::{ConfigError, Variables, tree};
 
 static TRACES: OnceLock<Traces> = OnceLock::new();
 
@@ -37,9 +37,6 @@ static TRACES: OnceLock<Traces> = OnceLock::new();
 const EXPORT: Duration = Duration::from_secs(1);
 /// So many spans are kept until the next export; one request has a handful.
 const MOST_SPANS: usize = 2_048;
-const BASE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-const WHOLE: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-const URL: &str = "the http:// or https:// URL of an OpenTelemetry collector";
 
 struct Traces {
     tracer: SdkTracer,
@@ -60,21 +57,21 @@ pub struct Remote {
     xray: Option<String>,
 }
 
-/// Sets tracing up, if a collector is configured: `OTEL_EXPORTER_OTLP_ENDPOINT` (`/v1/traces` is added) or
-/// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. The sampler, resource attributes, and headers for the collector are [OpenTelemetry's own variables].
+/// Sets tracing up, if a collector is configured: `OTEL_EXPORTER_OTLP_ENDPOINT`, to which `/v1/traces` is added. The sampler, resource attributes, and headers for the collector are [OpenTelemetry's own variables].
 ///
 /// # Errors
 /// [`ConfigError`] when the URL is none.
 ///
 /// [OpenTelemetry's own variables]: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 pub(super) fn start(function: &'static str, variables: &Variables) -> Result<(), ConfigError> {
-    let Some((name, url)) = endpoint(variables) else {
+    let Some(base) = tree::OTLP_ENDPOINT.find(variables)? else {
         return Ok(());
     };
-    let wrong = || ConfigError::Wrong { name, expected: URL };
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        return Err(wrong());
-    }
+    let url = format!("{}/v1/traces", base.as_str().trim_end_matches('/'));
+    let wrong = || ConfigError::Wrong {
+        name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        expected: "the URL of an OpenTelemetry collector",
+    };
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(EXPORT)
@@ -103,14 +100,6 @@ pub(super) fn start(function: &'static str, variables: &Variables) -> Result<(),
         _provider: provider,
     });
     Ok(())
-}
-
-fn endpoint(variables: &Variables) -> Option<(&'static str, String)> {
-    let base = || {
-        let base = variables.text(BASE)?;
-        Some((BASE, format!("{}/v1/traces", base.trim_end_matches('/'))))
-    };
-    variables.text(WHOLE).map(|url| (WHOLE, url)).or_else(base)
 }
 
 /// The span of a request.
@@ -444,19 +433,12 @@ mod tests {
         }
     }
 
+    ///
     #[test]
-    fn a_collectors_url_is_a_base_or_the_whole_and_nothing_else() {
-        let given = |list: &[(&'static str, &str)]| {
-            Variables::Given(list.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
-        };
-        assert_eq!(endpoint(&given(&[])), None);
-        assert_eq!(
-            endpoint(&given(&[(BASE, "http://c:4318/")])).unwrap().1,
-            "http://c:4318/v1/traces"
-        );
-        let both = given(&[(BASE, "http://c"), (WHOLE, "http://d/x")]);
-        assert_eq!(endpoint(&both).unwrap().1, "http://d/x");
-        let wrong = start("test", &given(&[(BASE, "collector:4317")])).unwrap_err();
-        assert!(wrong.to_string().contains(BASE));
+    fn a_collectors_url_that_is_none_is_named() {
+        let given = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317".to_owned())];
+        let wrong = start("test", &Variables::Given(given)).unwrap_err();
+        assert!(wrong.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{wrong}");
+        assert!(start("test", &Variables::Given(Vec::new())).is_ok() && TRACES.get().is_none());
     }
 }

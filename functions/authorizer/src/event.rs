@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use gateway::certificate::{BadCertificate, Certificate};
 use serde::Deserialize;
 
-/// The event. Header values are read as text of any kind: what is no proper header value is refused, not a failure.
-#[derive(Debug, Default, Deserialize)]
+/// The event. Header values are read as text of any kind: what is no proper header value is refused, not a failure. It holds
+/// credentials, so it does not print itself.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AuthorizerRequest {
     method_arn: Option<String>,

@@ -27,7 +27,6 @@ use crate::wire::survey::{Survey, survey};
 const KEPT_DAYS: i64 = 400;
 
 /// A call that may go out.
-#[derive(Debug)]
 pub(super) struct Admission {
     /// What is written down of it.
     pub(super) call: OpenCall,

@@ -137,8 +137,7 @@ pub enum Delivery {
     Chunks(Reading),
 }
 
-/// One call that a caller wants made.
-#[derive(Debug)]
+/// One call that a caller wants made. It holds a prompt, so neither this nor what is made of it prints itself.
 struct Call {
     /// Who wants it; the route has seen that the scope is there.
     caller: Caller,
@@ -159,7 +158,6 @@ struct Call {
 }
 
 /// What is known of a call when it goes out.
-#[derive(Debug)]
 struct Admitted {
     caller: Caller,
     dialect: Dialect,

@@ -114,3 +114,45 @@ pub async fn shut_down() {
     trace::export().await;
     flush();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::{Debug, Display};
+    use std::marker::PhantomData;
+
+    use crate::oauth::{ClientCredentials, Form, TokenAnswer};
+    use crate::secret::{Secret, SecretDigest, SecretKind};
+    use crate::token_client::AccessToken;
+
+    /// Whether a type implements a trait: where it does, the constant of its own comes before that of every type.
+    macro_rules! implements {
+        ($type:ty: $trait:path) => {{
+            trait Otherwise {
+                const IT: bool = false;
+            }
+            impl<T> Otherwise for T {}
+            struct Asked<T>(PhantomData<T>);
+            #[allow(dead_code)]
+            impl<T: $trait> Asked<T> {
+                const IT: bool = true;
+            }
+            Asked::<$type>::IT
+        }};
+    }
+
+    /// a log line is made by `Display` or `Debug`, a span's attribute by hand.
+    #[test]
+    fn what_is_never_logged_has_types_that_do_not_print_themselves() {
+        assert!(implements!(String: Display), "the question is one");
+        assert!(!implements!(Secret: Display) && !implements!(Secret: serde::Serialize));
+        assert!(!implements!(SecretDigest: Display));
+        assert!(!implements!(AccessToken: Display) && !implements!(AccessToken: serde::Serialize));
+        assert!(!implements!(ClientCredentials: Debug) && !implements!(ClientCredentials: Display));
+        assert!(!implements!(TokenAnswer: Debug) && !implements!(TokenAnswer: Display));
+        assert!(!implements!(Form: Display) && !implements!(Form: serde::Serialize));
+        let form = Form::parse(b"client_secret=canary&code=canary").unwrap();
+        let secret = Secret::mint(SecretKind::RefreshToken).unwrap();
+        let printed = format!("{form:?} {secret:?} {:?}", secret.digest());
+        assert!(!printed.contains("canary") && !printed.contains(&secret.expose()[4..]), "{printed}");
+    }
+}

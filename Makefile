@@ -26,3 +26,4 @@ bench: ## cold start, size, warm call and what budgets add, of the release build
 	cargo build --locked --release --workspace
 	$${CARGO_TARGET_DIR:-target}/release/bench
 	$${CARGO_TARGET_DIR:-target}/release/bench_money
+	$${CARGO_TARGET_DIR:-target}/release/bench_metrics

@@ -41,9 +41,15 @@ pub const UNKNOWN_REQUEST: &str = "unknown";
 /// The id of the request: API Gateway's, which its caller sees too.
 pub fn request_id(context: Option<&RequestContext>) -> String {
     let given = match context {
-        Some(RequestContext::ApiGatewayV1(context)) => context.request_id.as_deref().unwrap_or_default(),
-        _ => "",
+        Some(RequestContext::ApiGatewayV1(context)) => context.request_id.as_deref(),
+        _ => None,
     };
+    checked_request_id(given)
+}
+
+/// The id that API Gateway gave, if it looks like one.
+pub fn checked_request_id(given: Option<&str>) -> String {
+    let given = given.unwrap_or_default();
     let fits =
         (1..=128).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if fits {

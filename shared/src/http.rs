@@ -23,10 +23,12 @@ use crate::certificate::Certificate;
 use crate::context;
 use crate::error::{Error, Kind};
 use crate::oauth::invalid_client;
+use crate::observed::observed;
 use crate::principal::Principal;
 use crate::scope::Scope;
 use crate::shutdown;
 use crate::store::Cursor;
+use crate::telemetry::trace;
 use crate::wire::dialect::{self, Dialect};
 
 /// The request's id, in every answer.
@@ -87,6 +89,7 @@ pub fn finished(router: Router) -> Router {
             Error::new(Kind::MethodNotAllowed, "The path does not take this method.")
         })
         .layer(from_fn(shape_errors))
+        .layer(from_fn(observed))
 }
 
 fn sanitised_event(event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
@@ -192,6 +195,8 @@ fn shaped(error: &Error, dialect: Dialect, request_id: &str) -> Response {
 
 fn log(error: &Error, request_id: &str) {
     let kind = error.kind.label();
+    metrics::counter!("errors_total", "kind" => kind).increment(1);
+    trace::current().fail(kind);
     match error.kind {
         Kind::Internal | Kind::Unavailable => tracing::error!(request_id, kind, error = ?error, "request failed"),
         _ => tracing::info!(request_id, kind, "request refused"),

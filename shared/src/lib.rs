@@ -6,7 +6,7 @@
 //! 3. **Outside**: [`config`], [`startup`], [`login`], [`aws`], [`store`], [`cache`], [`lookups`], [`limits`], [`pricing`], [`standing`], [`upstream`], [`secrets`],
 //!    [`secret_hash`], [`signing`], [`trusted`], [`objects`], [`large_objects`], [`invocation_log`], [`alerts`], [`telemetry`],
 //!    [`tls`] and [`token_client`] (towards services of our own choosing).
-//! 4. **Flow**: [`context`], [`files`], [`invocation`], [`http`], [`migration`], [`shutdown`].
+//! 4. **Flow**: [`context`], [`files`], [`invocation`], [`http`] (with `observed`, what every request tells of itself), [`migration`], [`shutdown`].
 //!
 //! Only [`store`] names the DynamoDB SDK, only [`upstream`] the Bedrock SDK, only [`wire`] and [`http`] know error JSON,
 //! and only [`config`] reads the environment.
@@ -64,6 +64,7 @@ pub mod files;
 pub mod http;
 pub mod invocation;
 pub mod migration;
+mod observed;
 pub mod shutdown;
 
 #[cfg(test)]

@@ -7,8 +7,15 @@ use serde::Serialize;
 use crate::error::{Error, Kind};
 
 /// A parsed form: every name once, empty values left out (RFC 6749, section 3.2: an empty parameter counts as omitted).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Form(Vec<(String, String)>);
+
+/// Values are passwords, codes and tokens; not even the names are ours.
+impl std::fmt::Debug for Form {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Form({} values)", self.0.len())
+    }
+}
 
 impl Form {
     /// Parses `application/x-www-form-urlencoded`.
@@ -93,8 +100,8 @@ fn form_decoded(text: &str) -> Result<String, Error> {
     Ok(decoded.into_owned())
 }
 
-/// A successful answer (RFC 6749, section 5.1).
-#[derive(Debug, Serialize)]
+/// A successful answer (RFC 6749, section 5.1). It holds tokens, so it does not print itself.
+#[derive(Serialize)]
 pub struct TokenAnswer {
     /// The access token.
     pub access_token: String,

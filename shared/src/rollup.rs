@@ -15,6 +15,7 @@ use crate::budget::{Amount, ORGANISATION_ID, UnknownName, Window};
 use crate::money::Picodollars;
 use crate::principal::{Subject, Team};
 use crate::usage::{Outcome, Usage};
+use crate::wire::dialect::Dialect;
 
 /// By what rows are summed up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,17 +33,20 @@ pub enum Dimension {
     Model,
     /// By both: `<subject>|<model>`. Neither holds that character.
     UserModel,
+    /// By the caller's dialect and how the call ended: `<dialect>|<outcome>`.
+    Outcome,
 }
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Organisation,
         Self::User,
         Self::Team,
         Self::Key,
         Self::Model,
         Self::UserModel,
+        Self::Outcome,
     ];
 
     /// The name in keys and paths.
@@ -54,6 +58,7 @@ impl Dimension {
             Self::Key => "key",
             Self::Model => "model",
             Self::UserModel => "user_model",
+            Self::Outcome => "outcome",
         }
     }
 }
@@ -164,6 +169,8 @@ pub struct Counted<'a> {
     pub key_id: Option<&'a str>,
     /// Which model, without profile.
     pub base_model: &'a str,
+    /// The caller's dialect.
+    pub dialect: Dialect,
     /// How it ended.
     pub outcome: Outcome,
     /// Whether its counts are an estimate.
@@ -179,11 +186,13 @@ impl<'a> Counted<'a> {
     pub fn places(&self) -> impl Iterator<Item = (Dimension, Cow<'a, str>)> {
         let user = self.principal.as_str();
         let both = format!("{user}|{}", self.base_model);
+        let outcome = format!("{}|{}", self.dialect.label(), self.outcome.label());
         let always = [
             (Dimension::Organisation, Cow::Borrowed(ORGANISATION_ID)),
             (Dimension::User, Cow::Borrowed(user)),
             (Dimension::Model, Cow::Borrowed(self.base_model)),
             (Dimension::UserModel, Cow::Owned(both)),
+            (Dimension::Outcome, Cow::Owned(outcome)),
         ];
         let team = self.team.map(|team| (Dimension::Team, Cow::Borrowed(team.as_str())));
         let key = self.key_id.map(|key| (Dimension::Key, Cow::Borrowed(key)));

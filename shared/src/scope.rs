@@ -21,19 +21,22 @@ pub enum Scope {
     TeamAdmin,
     /// Tell of the company's people and groups, as its directory does.
     Directory,
+    /// Read the metrics of the whole gateway.
+    Metrics,
     /// Administer everything.
     Admin,
 }
 
 impl Scope {
     /// Every scope there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ModelsInvoke,
         Self::UsageRead,
         Self::Files,
         Self::Keys,
         Self::TeamAdmin,
         Self::Directory,
+        Self::Metrics,
         Self::Admin,
     ];
 
@@ -46,6 +49,7 @@ impl Scope {
             Self::Keys => "keys",
             Self::TeamAdmin => "team:admin",
             Self::Directory => "directory",
+            Self::Metrics => "metrics",
             Self::Admin => "admin",
         }
     }

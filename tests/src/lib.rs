@@ -7,6 +7,7 @@
 //! - [`fixtures`]: what the table, the bucket and the secret hold in either case;
 //! - [`books`]: budgets that tests plant, and books that they audit;
 //! - [`unreliable`]: a proxy before the table that fails on demand, for either way, and counts;
+//! - [`samples`]: what a scraper of metrics reads, and [`collector`]: what an OpenTelemetry collector gets;
 //! - [`authority`]: certificates of clients, and who signs them;
 //! - [`foreign`]: clients that are not ours, and the browser;
 //! - [`provider`]: identity providers that say what a test wants, in OpenID Connect and in GitHub's way;
@@ -21,6 +22,7 @@ pub mod authority;
 pub mod backing;
 pub mod books;
 pub mod cargo_lambda;
+pub mod collector;
 pub mod event;
 pub mod files;
 pub mod fixtures;
@@ -32,6 +34,7 @@ pub mod paced;
 pub mod placeholder;
 pub mod provider;
 pub mod redis;
+pub mod samples;
 pub mod storage_service;
 pub mod unreliable;
 

@@ -67,6 +67,7 @@ fn counted(row: &UsageRow) -> Counted<'_> {
         team: row.team.as_ref(),
         key_id: row.key_id.as_deref(),
         base_model: row.price_model.strip_prefix("global.").unwrap(),
+        dialect: row.dialect,
         outcome: row.outcome,
         estimated: row.estimated,
         usage: row.usage,
@@ -348,6 +349,7 @@ async fn sums_of_others_are_for_admins_and_of_a_team_for_its_admins() {
     let api = Api::start().await;
     let cases = [
         (ANN, "group=organisation", 403),
+        (ANN, "group=outcome", 403),
         (ANN, "group=key", 403),
         (ANN, "group=team", 403),
         (ANN, "group=team&team=red", 403),
@@ -364,6 +366,8 @@ async fn sums_of_others_are_for_admins_and_of_a_team_for_its_admins() {
         (("user:ann", "keys files", "red"), "group=x", 403),
         (ADMIN, "group=team&user=user:ann", 400),
         (ADMIN, "group=user&model=x", 400),
+        (ADMIN, "group=outcome", 200),
+        (ADMIN, "group=outcome&model=x", 400),
         (ADMIN, "group=organisation&team=red", 400),
         (ADMIN, "group=model&key=key_a", 400),
         (ADMIN, "", 400),

@@ -206,9 +206,12 @@ fn wished_scopes(caller: &Caller, wish: Option<Vec<String>>) -> Result<Scopes, E
     if scopes.is_empty() {
         return Err(Error::invalid("`scopes` must name at least one scope."));
     }
-    // Whoever administers may let a directory in, also by a credential that is older than this scope.
-    let admin = own.contains(Scope::Admin).then_some(Scope::Directory);
-    if scopes.is_subset_of(&own.union(&admin.into_iter().collect())) {
+    // Whoever administers may let a directory or a scraper in, also by a credential that is older than their scopes.
+    let more: &[Scope] = match own.contains(Scope::Admin) {
+        true => &[Scope::Directory, Scope::Metrics],
+        false => &[],
+    };
+    if scopes.is_subset_of(&own.union(&more.iter().copied().collect())) {
         Ok(scopes)
     } else {
         Err(Error::new(

@@ -1,4 +1,4 @@
-//! Administration: usage, budgets, API keys, service accounts, prices, the audit trail, health.
+//! Administration: usage, budgets, API keys, service accounts, prices, the audit trail, health, metrics.
 
 mod audit;
 mod budgets;
@@ -6,6 +6,7 @@ mod client_changes;
 mod clients;
 mod health;
 mod keys;
+mod metrics;
 mod name;
 mod openapi;
 mod operator;
@@ -73,6 +74,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/openapi.json", get(openapi::document))
         .route("/health/live", get(health::live))
         .route("/api/admin/health", get(health::detailed))
+        .route("/metrics", get(metrics::metrics))
         .route("/api/usage/records", get(usage::records))
         .route("/api/usage/summary", get(usage::summary))
         .route("/api/keys", get(keys::list).post(keys::create))

@@ -13,10 +13,11 @@ use lambda_runtime::service_fn;
 async fn main() -> Result<(), lambda_runtime::Error> {
     let variables = startup::begin(Function::Admin).await?;
     let aws = Aws::from_environment(variables.clone())?;
+    telemetry::keep_counters(&aws, &variables)?;
     let state = &Arc::new(State::new(&aws, &variables, Clock::System)?);
     shutdown::run(service_fn(async |event| {
         let answer = handle(Arc::clone(state), event).await;
-        telemetry::flush();
+        telemetry::finish().await;
         answer
     }))
     .await

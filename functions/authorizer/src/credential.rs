@@ -8,8 +8,7 @@ use gateway::secret::{Secret, SecretKind};
 
 use crate::event::AuthorizerRequest;
 
-/// What was shown.
-#[derive(Debug)]
+/// What was shown. It does not print itself.
 pub(crate) enum Credential {
     /// An API key with a right checksum.
     ApiKey(Secret),

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use gateway::certificate::{BadCertificate, Certificate};
 use serde::Deserialize;
 
-/// The event. Header values are read as text of any kind: what is no proper header value is refused, not a failure.
-#[derive(Debug, Default, Deserialize)]
+/// The event. Header values are read as text of any kind: what is no proper header value is refused, not a failure. It holds
+/// credentials, so it does not print itself.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AuthorizerRequest {
     method_arn: Option<String>,
@@ -18,6 +19,8 @@ pub struct AuthorizerRequest {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RequestContext {
+    #[serde(rename = "requestId")]
+    request_id: Option<String>,
     identity: Option<Identity>,
 }
 
@@ -35,6 +38,11 @@ struct ClientCertificate {
 }
 
 impl AuthorizerRequest {
+    /// The request's id, which the function behind gets too.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_context.as_ref()?.request_id.as_deref()
+    }
+
     /// The ARN of the method that is asked for.
     pub fn method_arn(&self) -> Option<&str> {
         self.method_arn.as_deref()

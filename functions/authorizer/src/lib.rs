@@ -12,6 +12,7 @@ use gateway::aws::Aws;
 use gateway::cache::Cache;
 use gateway::clock::{Clock, Stopwatch};
 use gateway::config::{ConfigError, Variables};
+use gateway::context;
 use gateway::error::Error;
 use gateway::jwt::Refusal;
 use gateway::lookups::Lookups;
@@ -20,7 +21,10 @@ use gateway::secret::Secret;
 use gateway::signing::Signing;
 use gateway::standing::Standings;
 use gateway::store::Store;
+use gateway::telemetry::trace::Remote;
+use gateway::telemetry::{self, Trail};
 use gateway::trusted::Trusted;
+use lambda_runtime::LambdaEvent;
 use serde_json::{Map, Value};
 
 use credential::{Credential, NoCredential};
@@ -83,6 +87,32 @@ impl State {
         self.signing.refuse_weak_secret(self.clock.now()).await
     }
 
+    /// Answers an event of API Gateway's, and tells of it.
+    ///
+    /// # Errors
+    /// [`Closed`]
+    pub async fn answer(&self, event: &LambdaEvent<AuthorizerRequest>) -> Result<Value, Closed> {
+        let request = &event.payload;
+        let remote = Remote::of(|name| request.header_values(name).first().copied());
+        let remote = remote.or_xray(event.context.xray_trace_id.as_deref());
+        let request_id = context::checked_request_id(request.request_id());
+        let trail = Trail::of(&request_id, "authorize", &remote);
+        let answer = trail.around(self.authorize(request)).await;
+        let result = match &answer {
+            Ok(_) => "allowed",
+            Err(Closed::Unauthorized) => "refused",
+            Err(Closed::Unknown(_)) => "failed",
+        };
+        metrics::counter!("authorizations_total", "result" => result).increment(1);
+        if let Err(closed) = &answer {
+            trail.span.fail(result);
+            trail.enter(|| log(closed));
+        }
+        trail.span.end();
+        telemetry::finish().await;
+        answer
+    }
+
     /// Answers API Gateway.
     ///
     /// # Errors
@@ -139,7 +169,9 @@ impl State {
     }
 }
 
-/// B-15, B-16
+/// A check that takes longer is told of.
+const SLOW_SECONDS: f64 = 0.1;
+
 fn count<T>(verdict: &Result<T, Refusal>, stopwatch: Stopwatch) {
     let result = match verdict {
         Ok(_) => "success",
@@ -147,11 +179,15 @@ fn count<T>(verdict: &Result<T, Refusal>, stopwatch: Stopwatch) {
         Err(Refusal::Invalid) => "failure",
     };
     metrics::counter!("jwt_validation_total", "result" => result).increment(1);
-    metrics::histogram!("jwt_validation_duration_seconds").record(stopwatch.elapsed_seconds());
+    let seconds = stopwatch.elapsed_seconds();
+    metrics::histogram!("jwt_validation_duration_seconds").record(seconds);
+    if seconds > SLOW_SECONDS {
+        tracing::warn!(seconds, "the check of an access token is slow");
+    }
 }
 
 /// Logs a refusal, without the credential.
-pub fn log(closed: &Closed) {
+fn log(closed: &Closed) {
     match closed {
         Closed::Unauthorized => tracing::info!("credential refused"),
         Closed::Unknown(error) => tracing::error!(error = ?error, "credential could not be checked"),

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::Function;
-use gateway::{http, startup};
+use gateway::{http, startup, telemetry};
 use token::{State, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let variables = startup::begin(Function::Token).await?;
     let aws = Aws::from_environment(variables.clone())?;
+    telemetry::keep_counters(&aws, &variables)?;
     let state = State::new(&aws, &variables, Clock::System)?;
     state.refuse_weak_secret().await?;
     http::serve_buffered(router(Arc::new(state))).await

@@ -46,6 +46,7 @@ pub struct Host {
     stop: Arc<watch::Sender<bool>>,
     stopped: watch::Receiver<bool>,
     url: String,
+    logs: Arc<PathBuf>,
 }
 
 /// How long a function may take to its first poll, as on Lambda.
@@ -107,6 +108,7 @@ impl Host {
             stop: Arc::new(stop),
             stopped,
             url,
+            logs: Arc::new(options.logs.clone()),
         };
         tokio::spawn(invoke_api::serve(listener, host.clone()));
         let ready = host.wait_for_first_polls(first_polls).await;
@@ -140,6 +142,11 @@ impl Host {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What the functions have said in their metric lines, in Prometheus text.
+    pub(super) fn metrics(&self) -> Result<String> {
+        super::metrics::text(&self.logs)
     }
 
     /// The process ids, and a notice whenever one starts or ends.

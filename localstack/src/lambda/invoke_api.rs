@@ -29,6 +29,9 @@ pub(super) async fn serve(listener: TcpListener, host: Host) {
 async fn answer(request: Request<Incoming>, host: Host) -> Reply {
     let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if let (&Method::GET, ["metrics"]) = (request.method(), segments.as_slice()) {
+        return metrics(&host);
+    }
     let (&Method::POST, ["2015-03-31", "functions", function, "invocations"]) = (request.method(), segments.as_slice())
     else {
         return status(StatusCode::NOT_FOUND, "");
@@ -56,6 +59,19 @@ async fn answer(request: Request<Incoming>, host: Host) -> Reply {
                 .insert("X-Amz-Function-Error", HeaderValue::from_static("Unhandled"));
             reply
         }
+    }
+}
+
+/// `GET /metrics`: the functions' own metric lines, summed up. This program's, and no part of Lambda.
+fn metrics(host: &Host) -> Reply {
+    match host.metrics() {
+        Ok(text) => {
+            let mut reply = status(StatusCode::OK, &text);
+            let content_type = HeaderValue::from_static(gateway::telemetry::exposition::CONTENT_TYPE);
+            reply.headers_mut().insert(CONTENT_TYPE, content_type);
+            reply
+        }
+        Err(error) => status(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 

@@ -7,6 +7,7 @@ mod environment;
 mod host;
 mod invoke_api;
 mod launch;
+mod metrics;
 mod process;
 mod prompt;
 mod runtime_api;

@@ -9,7 +9,7 @@ fn right(it: &Declared) -> &'static str {
         "login" => "{}",
         "trusted_issuers" => "[]",
         "cache.redis.url" => "rediss://cache.example.com",
-        "storage.service.base_url" | "storage.service.token.base_url" | "alert.webhook_url" => {
+        "storage.service.base_url" | "storage.service.token.base_url" | "alert.webhook_url" | "otlp.endpoint" => {
             "https://store.example.com"
         }
         _ if it.variable() == "AWS_REGION" => "us-east-1",

@@ -27,7 +27,6 @@ use crate::wire::survey::{Survey, survey};
 const KEPT_DAYS: i64 = 400;
 
 /// A call that may go out.
-#[derive(Debug)]
 pub(super) struct Admission {
     /// What is written down of it.
     pub(super) call: OpenCall,
@@ -161,6 +160,9 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn admitted(self, body: Bytes, lowered_to: Option<Tokens>, counted: Option<Tokens>) -> Admission {
+        if !self.limits.is_empty() {
+            count(if lowered_to.is_some() { "shortened" } else { "held" });
+        }
         Admission {
             call: self.call,
             body,
@@ -296,8 +298,14 @@ impl Attempt<'_> {
         if let Err(error) = self.forget().await {
             tracing::warn!(error = ?error, request_id = self.call.request_id, "a refused call could not be forgotten");
         }
+        count("refused");
+        metrics::counter!("budget_refusals_total", "unit" => short.budget.unit.label()).increment(1);
         Err(refusal(short, self.call.started_at))
     }
+}
+
+fn count(result: &'static str) {
+    metrics::counter!("budget_holds_total", "result" => result).increment(1);
 }
 
 /// When the state of a window may be forgotten.

@@ -19,8 +19,10 @@ use super::plan::{Candidate, Plan};
 use super::room::{Taken, seconds_to_next_minute};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Kind};
+use crate::telemetry::trace;
 use crate::upstream::health::Standing;
 use crate::upstream::{Answer, NoAnswer, Operation};
+use crate::usage::Outcome;
 use crate::wire::bedrock::{UpstreamError, upstream_error};
 use crate::wire::betas::{self, Place};
 use aws_smithy_types::body::SdkBody;
@@ -216,17 +218,20 @@ impl Attempts<'_> {
         };
         let sending = &self.sending;
         let (headers, body) = (sending.headers.clone(), sending.body.clone());
-        let call = Box::pin(
-            target
-                .bedrock
-                .call(sending.operation, &candidate.model.bedrock_id, headers, body),
-        );
-        match sending.ends_at {
+        let asking = trace::call("bedrock");
+        asking.set("gen_ai.request.model", candidate.model.bedrock_id.clone());
+        let call = target
+            .bedrock
+            .call(sending.operation, &candidate.model.bedrock_id, headers, body);
+        let call = Box::pin(asking.around(call));
+        let outcome = match sending.ends_at {
             None => call.await,
             Some(ends_at) => tokio::time::timeout_at(ends_at, call)
                 .await
                 .unwrap_or_else(|_| Err(NoAnswer::TimedOut("the function's time is up".into()))),
-        }
+        };
+        tell(&asking, &outcome);
+        outcome
     }
 
     /// Reads an answer that is no success, and gives it back as it was.
@@ -315,6 +320,24 @@ const REFUSAL_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 /// Whether an answer says that its target cannot serve now, and another one may.
 fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 500 | 502 | 503)
+}
+
+/// What the span of a call to Bedrock says of its outcome.
+fn tell(span: &trace::Span, outcome: &Result<Answer, NoAnswer>) {
+    match outcome {
+        Ok(answer) => {
+            span.set("http.response.status_code", i64::from(answer.status.as_u16()));
+            let id = answer.headers.get("x-amzn-requestid").and_then(|id| id.to_str().ok());
+            span.set("aws.request_id", id.unwrap_or_default().to_owned());
+            if !answer.status.is_success() {
+                span.fail(Outcome::from_status(answer.status.as_u16()).label());
+            }
+        }
+        Err(NoAnswer::NotSent(_)) => span.fail("not_sent"),
+        Err(NoAnswer::Lost(_)) => span.fail("lost"),
+        Err(NoAnswer::TimedOut(_)) => span.fail("timed_out"),
+    }
+    span.end();
 }
 
 fn place_of(operation: Operation) -> Place {

@@ -12,7 +12,7 @@ use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::shutdown;
 use crate::store::{CallEnd, UsageRow};
-use crate::telemetry;
+use crate::telemetry::{self, trace};
 use crate::upstream::{Answer, Target};
 use crate::usage::{Outcome, Tokens, Usage};
 use bytes::Bytes;
@@ -197,10 +197,11 @@ impl Drop for Live {
         // The one place where work is detached: its owner is gone. On Lambda the environment may be frozen before it
         // ends and thawed with the next call, so this is the second best; the best is a body that is read to its end.
         let work = shutdown::Work::begin();
-        runtime.spawn(async move {
+        runtime.spawn(telemetry::carried(async move {
             inner.finish().await;
+            telemetry::flush();
             drop(work);
-        });
+        }));
     }
 }
 
@@ -246,7 +247,8 @@ impl Inner {
         }
         let usage = self.usage(known).await;
         let row = self.row(outcome, usage, known != Known::Exactly);
-        let settled = Settlement::of(&self.models, &self.admitted.admission.call, &row).await;
+        let settling = Settlement::of(&self.models, &self.admitted.admission.call, &row);
+        let settled = trace::step("settle").whole(settling, |error| error.kind.label()).await;
         count(&row);
         if let Some(taken) = self.taken.take() {
             taken.used(&self.models, &row.usage).await;
@@ -292,6 +294,7 @@ impl Inner {
 
     fn log_loss(&self, row: &UsageRow, error: &dyn std::fmt::Debug) {
         let row = serde_json::to_string(row).unwrap_or_default();
+        metrics::counter!("usage_rows_lost_total").increment(1);
         tracing::error!(error = ?error, row, "a usage row could not be written");
     }
 
@@ -330,9 +333,15 @@ fn count(row: &UsageRow) {
     metrics::counter!("model_calls_total", "dialect" => dialect, "outcome" => outcome).increment(1);
     metrics::counter!("input_tokens_total").increment(row.usage.prompt_tokens().as_u64());
     metrics::counter!("output_tokens_total").increment(row.usage.output_tokens.as_u64());
+    metrics::counter!("model_cost_picodollars_total")
+        .increment(u64::try_from(row.cost_picodollars.as_u128()).unwrap_or(u64::MAX));
     #[expect(
         clippy::cast_precision_loss,
         reason = "a histogram's buckets are wider than the error"
     )]
-    metrics::histogram!("model_call_duration_seconds").record(row.latency_ms as f64 / 1000.0);
+    let seconds = |milliseconds: u64| milliseconds as f64 / 1000.0;
+    metrics::histogram!("model_call_duration_seconds").record(seconds(row.latency_ms));
+    if let Some(first) = row.time_to_first_byte_ms {
+        metrics::histogram!("model_first_byte_seconds").record(seconds(first));
+    }
 }

@@ -49,6 +49,7 @@ use crate::price::{PriceError, ServiceTier};
 use crate::pricing::Prices;
 use crate::random;
 use crate::store::Store;
+use crate::telemetry::trace;
 use crate::upstream::config::UpstreamConfig;
 use crate::upstream::{Bedrock, NoAnswer, Operation, Upstream};
 use crate::usage::Outcome;
@@ -161,8 +162,7 @@ pub enum Delivery {
     Chunks(Reading),
 }
 
-/// One call that a caller wants made.
-#[derive(Debug)]
+/// One call that a caller wants made. It holds a prompt, so neither this nor what is made of it prints itself.
 struct Call {
     /// Who wants it; the route has seen that the scope is there.
     caller: Caller,
@@ -183,7 +183,6 @@ struct Call {
 }
 
 /// What is known of a call when it goes out.
-#[derive(Debug)]
 struct Admitted {
     caller: Caller,
     dialect: Dialect,
@@ -244,7 +243,8 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         body,
         started_at,
     };
-    let admission = admit(models, wish).await?;
+    let admitting = trace::step("admit").whole(admit(models, wish), |error| error.kind.label());
+    let admission = Box::pin(admitting).await?;
     let admitted = Admitted {
         dialect,
         operation,

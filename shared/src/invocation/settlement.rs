@@ -46,12 +46,19 @@ impl Settlement {
 async fn settle(models: &Models, call: &OpenCall, budget: &BudgetId, charge: &Charge) -> Option<Picodollars> {
     let (held, spent) = (call.worst.amount(budget.unit), charge.amount(budget.unit));
     match models.store.settle_hold(budget, &call.request_id, held, spent).await {
-        Ok(left) => left
-            .filter(|_| budget.unit == Unit::Picodollars)
-            .map(|left| left.available.as_money()),
+        Ok(left) => {
+            count("settled");
+            left.filter(|_| budget.unit == Unit::Picodollars)
+                .map(|left| left.available.as_money())
+        }
         Err(error) => {
+            count("left");
             tracing::warn!(error = ?error, request_id = call.request_id, "a budget is left to the sweep to settle");
             None
         }
     }
+}
+
+fn count(result: &'static str) {
+    metrics::counter!("budget_settlements_total", "result" => result).increment(1);
 }

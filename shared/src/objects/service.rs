@@ -24,6 +24,7 @@ use crate::config::{ConfigError, Section};
 use crate::error::Error;
 use crate::principal::Subject;
 use crate::secrets::Secrets;
+use crate::telemetry::trace;
 use crate::tls::{self, Limits, PeerClient, Tls};
 use crate::token_client::{self, AccessToken, TokenClient};
 
@@ -215,7 +216,7 @@ impl StorageService {
         let url = Url::parse(&format!("{}{path}", self.inner.base)).map_err(Error::internal)?;
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(Error::internal)?;
         bearer.set_sensitive(true);
-        Ok(client.request(method, url).header(AUTHORIZATION, bearer))
+        Ok(trace::told(client.request(method, url).header(AUTHORIZATION, bearer)))
     }
 
     fn forget_if_refused(&self, status: StatusCode, token: &AccessToken) -> bool {

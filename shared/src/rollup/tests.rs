@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::usage::Tokens;
+use crate::wire::dialect::Dialect;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -26,6 +27,7 @@ impl Row {
             team: self.team.as_ref(),
             key_id: self.key_id.as_deref(),
             base_model: "anthropic.claude-x",
+            dialect: Dialect::Anthropic,
             outcome: self.outcome,
             estimated: self.outcome == Outcome::Timeout,
             usage: Usage {
@@ -90,7 +92,7 @@ fn a_name_stands_for_one_dimension_and_one_period_and_json_has_the_same() {
 }
 
 #[test]
-fn a_row_without_team_and_key_counts_in_the_four_other_dimensions() {
+fn a_row_without_team_and_key_counts_in_all_other_dimensions() {
     let row = Row {
         started_at: at("2026-11-25T13:05:59Z"),
         principal: "client:c".parse().unwrap(),
@@ -111,7 +113,8 @@ fn a_row_without_team_and_key_counts_in_the_four_other_dimensions() {
             "organisation all",
             "user client:c",
             "model anthropic.claude-x",
-            "user_model client:c|anthropic.claude-x"
+            "user_model client:c|anthropic.claude-x",
+            "outcome anthropic|success"
         ]
     );
 }

@@ -15,6 +15,7 @@
 //! | rollup | `ROLLUP#<dimension>#<period>#<bucket>` | `<start of the period>#<id>` |
 //! | how far the sweep is | `SWEEP` | `HEAD` |
 //! | alert that is to go out | `ALERTS` | `<event id>` |
+//! | counters of a function | `METRICS` | `<function>#<shard>`, `<function>#now` |
 //! | file | `FILES#<subject>` | `<file id>` |
 //! | upload session | `FILES#<subject>` | `<session id>` |
 //! | end of a file or upload session | `ENDS#<shard>` | `<time, RFC 3339>#<subject>#<id>` |
@@ -363,4 +364,10 @@ pub(super) fn migration(id: &str) -> Key {
 /// A segment of a pass; `run` and `pass` count from 1.
 pub(super) fn migration_segment(id: &str, run: u32, pass: u32, segment: u16) -> Key {
     Key::new(MIGRATIONS, &format!("S#{id}#{run:04}#{pass:04}#{segment:04}"))
+}
+
+pub(super) const COUNTERS: &str = "METRICS";
+
+pub(super) fn counters(function: &str, place: &str) -> Key {
+    Key::new(COUNTERS, &format!("{function}#{place}"))
 }

@@ -107,6 +107,7 @@ impl UsageRow {
             team: self.team.as_ref(),
             key_id: self.key_id.as_deref(),
             base_model: self.base_model(),
+            dialect: self.dialect,
             outcome: self.outcome,
             estimated: self.estimated,
             usage: self.usage,

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::error::TokenError;
 use super::options::{Options, Way};
 use super::token::{AccessToken, DEFAULT_LIFE_SECONDS};
+use crate::telemetry::trace;
 use crate::tls::{PeerClient, is_io};
 
 /// No right answer is longer.
@@ -41,7 +42,7 @@ struct JsonRequest<'a> {
 pub(super) async fn exchange(http: &PeerClient, options: &Options, now: Timestamp) -> Result<AccessToken, TokenError> {
     let client = http.client().map_err(|_| TokenError::Unreachable)?;
     let secret = options.client_secret.read().await?;
-    let sent = request(&client, options, &secret)?
+    let sent = trace::told(request(&client, options, &secret)?)
         .header(ACCEPT, "application/json")
         .send()
         .await;

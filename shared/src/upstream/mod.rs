@@ -74,7 +74,6 @@ pub struct Bedrock {
 }
 
 /// What Bedrock answered, unread: whatever the status, the body is still on its way.
-#[derive(Debug)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
@@ -82,6 +81,13 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body. Frames keep every byte, which the SDK's own decoder would not.
     pub body: SdkBody,
+}
+
+/// What the model said is in the body.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Answer({})", self.status)
+    }
 }
 
 /// No answer came.

@@ -105,6 +105,16 @@ impl Mock {
         .await
     }
 
+    /// All calls, also those that cost nothing, once none is open. For a test with a stack of its own.
+    pub async fn all_calls(&self) -> Vec<LedgerCall> {
+        eventually("no call is open", async || {
+            let mut ledger = self.control("ledger").await;
+            let calls: Vec<LedgerCall> = serde_json::from_value(ledger["calls"].take()).unwrap();
+            calls.iter().all(|call| call.outcome != "open").then_some(calls)
+        })
+        .await
+    }
+
     /// Returns when the invocation log's records of all calls that are not open are in S3.
     pub async fn flush_log(&self) {
         let answer = self.0.send("POST", "/_mock/log/flush", &[], "").await;

@@ -142,13 +142,14 @@ struct Matrix {
     keys: BTreeMap<&'static str, (String, String)>,
 }
 
-const SCOPES: [&str; 7] = [
+const SCOPES: [&str; 8] = [
     "models:invoke",
     "usage:read",
     "files",
     "keys",
     "team:admin",
     "directory",
+    "metrics",
     "admin",
 ];
 
@@ -157,7 +158,7 @@ const SCOPES: [&str; 7] = [
 fn opens(scope: &str, other: &str) -> bool {
     other == scope
         || (scope == "usage:read" && ["team:admin", "admin"].contains(&other))
-        || (scope == "directory" && other == "admin")
+        || (["directory", "metrics"].contains(&scope) && other == "admin")
 }
 
 impl Matrix {
@@ -457,6 +458,7 @@ async fn admin_cases(stack: &Stack) -> Vec<Case> {
             ..case("GET", "/api/usage/summary", "", Some("usage:read"), 200)
         },
         case("GET", "/api/budgets", "", Some("usage:read"), 200),
+        case("GET", "/metrics", "", Some("metrics"), 200),
         Case {
             body: named.clone(),
             ..case("POST", "/api/keys", "", keys, 201)

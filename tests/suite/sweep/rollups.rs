@@ -66,6 +66,10 @@ fn sums(rows: &[UsageRow]) -> HashMap<RollupId, Sum> {
             (Dimension::User, row.principal.to_string()),
             (Dimension::Model, model.to_owned()),
             (Dimension::UserModel, format!("{}|{model}", row.principal)),
+            (
+                Dimension::Outcome,
+                format!("{}|{}", row.dialect.label(), row.outcome.label()),
+            ),
         ];
         places.extend(row.team.iter().map(|team| (Dimension::Team, team.to_string())));
         places.extend(row.key_id.iter().map(|key| (Dimension::Key, key.clone())));

@@ -95,7 +95,7 @@ fn wanted(state: &State, caller: &Caller, wish: &Query) -> Result<Wanted, Error>
     let given = (wish.user.is_some(), wish.team.is_some(), key.is_some(), model.is_some());
     let is_admin = caller.principal.scopes.contains(Scope::Admin);
     let fits = match wish.group {
-        Dimension::Organisation => given == (false, false, false, false),
+        Dimension::Organisation | Dimension::Outcome => given == (false, false, false, false),
         Dimension::User => !given.1 && !given.2 && !given.3,
         Dimension::Team => !given.0 && !given.2 && !given.3,
         Dimension::Key => !given.0 && !given.1 && !given.3,
@@ -123,10 +123,11 @@ fn wanted(state: &State, caller: &Caller, wish: &Query) -> Result<Wanted, Error>
         by_model: false,
     };
     Ok(match wish.group {
-        Dimension::Organisation | Dimension::Key if !is_admin => {
+        Dimension::Organisation | Dimension::Outcome | Dimension::Key if !is_admin => {
             return Err(Error::insufficient_scope(Scope::Admin));
         }
         Dimension::Organisation => plain(Dimension::Organisation, Some(ORGANISATION_ID.to_owned())),
+        Dimension::Outcome => plain(Dimension::Outcome, None),
         Dimension::Key => plain(Dimension::Key, key),
         Dimension::User => plain(Dimension::User, user.map(Into::into)),
         Dimension::Team => plain(Dimension::Team, team.map(Into::into)),

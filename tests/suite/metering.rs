@@ -72,9 +72,9 @@ async fn call(functions: &Functions, route: usize, directive: &Value, stay: Stay
         2 => ("stream", messages(ALICE, &messages_body(false, directive))),
         3 => ("invoke", converse(ALICE, &converse_body(directive))),
         4 => ("stream", converse_stream(ALICE, &converse_body(directive))),
-        5 => ("stream", chat(ALICE, &chat_body(false, directive))),
+        5 => ("stream", messages(ALICE, &messages_body(true, directive))),
         6 => ("stream", chat(ALICE, &chat_body(true, directive))),
-        _ => ("stream", messages(ALICE, &messages_body(true, directive))),
+        _ => ("stream", chat(ALICE, &chat_body(false, directive))),
     };
     let mut answer = functions.begin(function, &request.event()).await;
     match stay {
@@ -88,7 +88,7 @@ async fn call(functions: &Functions, route: usize, directive: &Value, stay: Stay
 }
 
 /// Answers in full, errors before the head, exceptions inside streams, streams that break in every way, and callers
-/// who leave at once or later, all six routes, all at the same time.
+/// who leave at once or later, all eight routes, all at the same time.
 #[tokio::test]
 async fn the_rows_of_a_mixed_batch_equal_the_ledger_token_for_token_and_picodollar_for_picodollar() {
     let backing = Backing::start().await;
@@ -115,13 +115,13 @@ async fn the_rows_of_a_mixed_batch_equal_the_ledger_token_for_token_and_picodoll
         json!({"output_tokens": 40, "end_after": 8}),
     ];
     let mut calls = Vec::new();
-    for route in 0..6 {
+    for route in 0..8 {
         for directive in &directives {
             calls.push((route, directive.clone(), Stay::ToTheEnd));
             calls.push((route, directive.clone(), Stay::For(0)));
         }
     }
-    for route in [1, 4, 5] {
+    for route in [1, 4, 5, 6] {
         for directive in &breaks {
             calls.push((route, directive.clone(), Stay::ToTheEnd));
         }
@@ -147,7 +147,7 @@ async fn the_rows_of_a_mixed_batch_equal_the_ledger_token_for_token_and_picodoll
         .iter()
         .filter(|row| row.outcome == Outcome::StreamInterrupted)
         .count();
-    assert_eq!(outcomes, 3 * breaks.len(), "every broken stream says so");
+    assert_eq!(outcomes, 4 * breaks.len(), "every broken stream says so");
 }
 
 /// Written with a lifetime of five minutes, written with one of an hour, and read: three counts, three prices.

@@ -333,13 +333,11 @@ fn lost(failure: NoAnswer) -> Error {
 fn refused_model(error: ModelError) -> Error {
     let error = match error {
         ModelError::Malformed => Error::invalid("model: not a model id or alias"),
-        ModelError::Unknown => {
-            Error::new(Kind::NotFound, "model: there is no such model here").named("model_not_found")
-        }
-        ModelError::Unpriced => {
-            let message = "model: it has no price, and what has no price is not served";
-            Error::new(Kind::NotFound, message).named("model_not_found")
-        }
+        ModelError::Unknown => Error::new(Kind::NotFound, "model: there is no such model here"),
+        ModelError::Unpriced => Error::new(
+            Kind::NotFound,
+            "model: it has no price, and what has no price is not served",
+        ),
     };
     error.about("model")
 }

@@ -8,9 +8,9 @@ use http::{HeaderMap, StatusCode};
 use super::attachments::contents;
 use super::routes::read;
 use super::{Call, Delivery, Models, refused_model, run};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::http::{Caller, Outcome, json, require_content_type, require_identity_encoding};
-use crate::model::ResolvedModel;
+use crate::model::{ModelError, ResolvedModel};
 use crate::scope::Scope;
 use crate::upstream::Operation;
 use crate::wire::dialect::Dialect;
@@ -79,7 +79,17 @@ pub async fn model(models: &Models, caller: &Caller, id: &str) -> Outcome {
 
 async fn callable(models: &Models, caller: &Caller, name: &str) -> Result<ResolvedModel, Error> {
     let book = models.prices.book().await?;
-    let model = models.models.catalog(&book).resolve(name).map_err(refused_model)?;
+    let model = models.models.catalog(&book).resolve(name).map_err(unknown)?;
     caller.principal.require_model(&model.base)?;
     Ok(model)
+}
+
+/// By OpenAI's own word, where it has one.
+fn unknown(error: ModelError) -> Error {
+    let error = refused_model(error);
+    if error.kind == Kind::NotFound {
+        error.named("model_not_found")
+    } else {
+        error
+    }
 }

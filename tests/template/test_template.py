@@ -53,6 +53,7 @@ OPEN_ROUTES = {
     ("POST", "/auth/token"),
     ("POST", "/auth/refresh"),
     ("GET", "/health"),
+    ("GET", "/openapi.json"),
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 MONEY = {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem")}
@@ -87,7 +88,7 @@ ACTIONS = {
     | MONEY
     | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
     | {"s3:DeleteObject", "s3:AbortMultipartUpload"}
-    | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
+    | {"events:PutEvents", "sns:Publish", "sqs:SendMessage", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
 }
 # What is there by a condition alone: rights, by the parameter without which they are not.
 CONDITIONAL = {
@@ -114,13 +115,16 @@ ENVIRONMENT = {
     | {f"TOLLGATE_INVOCATION_LOG_{it}" for it in ("BUCKET", "PREFIX", "GRACE_SECONDS")}
     | {f"TOLLGATE_ALERT_{it}" for it in ("BUS", "TOPIC", "WEBHOOK_URL", "WEBHOOK_SECRET")},
 }
-# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored.
+# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored. Alarms and the dashboard are billed by
+# the month, and there only where they are asked for (test_alarms.py).
 BILLED_BY_USE = {
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::Deployment",
     "AWS::ApiGateway::DomainName",
     "AWS::ApiGateway::RestApi",
     "AWS::ApiGateway::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
     "AWS::IAM::Role",
@@ -129,6 +133,7 @@ BILLED_BY_USE = {
     "AWS::Logs::LogGroup",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
+    "AWS::SQS::Queue",
     "AWS::SecretsManager::Secret",
 }
 
@@ -338,6 +343,10 @@ class Functions(unittest.TestCase):
             self.assertEqual(group["RetentionInDays"], {"Ref": "LogRetentionDays"}, name)
 
 
+def listed(actions):
+    return [actions] if isinstance(actions, str) else actions
+
+
 class Roles(unittest.TestCase):
     def test_each_function_has_its_own_and_nothing_else_has_one(self):
         used = [it["Role"]["Fn::GetAtt"][0] for it in functions_by_binary().values()]
@@ -353,7 +362,7 @@ class Roles(unittest.TestCase):
         found = {}
         for name, function in functions_by_binary().items():
             statements = [it for it in role_statements(function) if it["Effect"] == "Allow"]
-            found[name] = {action for statement in statements for action in statement["Action"]}
+            found[name] = {action for statement in statements for action in listed(statement["Action"])}
         self.assertEqual(found, ACTIONS)
 
     def test_nothing_is_denied_but_changes_of_the_audit_trail(self):
@@ -394,9 +403,10 @@ class Roles(unittest.TestCase):
                     "s3": [{"Fn::Sub": log}, {"Fn::Sub": log + records}],
                     "events": [{"Ref": "AlertBusArn"}],
                     "sns": [{"Ref": "AlertTopicArn"}],
+                    "sqs": [{"Fn::GetAtt": ["DeadLetters", "Arn"]}],
                 }
             for statement in role_statements(function):
-                (service,) = {action.split(":")[0] for action in statement["Action"]}
+                (service,) = {action.split(":")[0] for action in listed(statement["Action"])}
                 resource = statement["Resource"]
                 named = resource if isinstance(resource, list) else [resource]
                 if statement["Effect"] == "Deny":
@@ -426,7 +436,7 @@ class Roles(unittest.TestCase):
             for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
                 condition, then = chosen(statement)
                 if condition:
-                    (service,) = {action.split(":")[0] for action in then["Action"]}
+                    (service,) = {action.split(":")[0] for action in listed(then["Action"])}
                     found[service] = condition
         self.assertEqual(found, CONDITIONAL)
         parameters = {
@@ -437,8 +447,10 @@ class Roles(unittest.TestCase):
             "HasDomain": "DomainName",
             "HasMutualTls": "MutualTlsDomainName",
             "HasTruststoreVersion": "TruststoreVersion",
+            "HasAlarms": "AlarmTopicArn",
         }
         conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}
+        conditions["HasDashboard"] = {"Fn::Equals": [{"Ref": "Dashboard"}, "true"]}
         self.assertEqual(transformed()["Conditions"], conditions)
         for parameter in parameters.values():
             self.assertEqual(source()["Parameters"][parameter]["Default"], "", parameter)

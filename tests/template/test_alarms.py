@@ -107,5 +107,21 @@ class Dashboard(unittest.TestCase):
             self.assertEqual(set(dimensions.split(",")), known[name] | {"function"}, name)
 
 
+class Grafana(unittest.TestCase):
+    def test_every_panel_asks_for_metrics_and_labels_that_there_are(self):
+        known = metrics()
+        dashboard = json.loads((ROOT / "docs" / "grafana" / "tollgate.json").read_text())
+        self.assertGreater(len(dashboard["panels"]), 8)
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                asked = re.findall(r"\b\w+(?:_total|_seconds_bucket|_seconds|_to_expiry)\b", target["expr"])
+                names = [it.removesuffix("_bucket") for it in asked]
+                self.assertTrue(names, target["expr"])
+                self.assertLessEqual(set(names), set(known), panel["title"])
+                by = re.findall(r"by \(([\w, ]+)\)", target["expr"])
+                labels_asked = {label for group in by for label in group.split(", ")} - {"le"}
+                self.assertLessEqual(labels_asked, {label for name in names for label in known[name]}, target["expr"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -10,6 +10,8 @@ from transformed import ROOT, chosen, functions_by_binary, operations, reference
 MODEL_ROUTES = {
     ("POST", "/bedrock/model/{id}/invoke"),
     ("POST", "/bedrock/model/{id}/invoke-with-response-stream"),
+    ("POST", "/bedrock/model/{id}/converse"),
+    ("POST", "/bedrock/model/{id}/converse-stream"),
     ("POST", "/anthropic/v1/messages"),
 }
 FILE_ROUTES = {
@@ -381,8 +383,8 @@ class Roles(unittest.TestCase):
 
     def test_each_names_its_resources(self):
         models = {
-            "arn:${AWS::Partition}:bedrock:*::foundation-model/anthropic.*",
-            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/*anthropic.*",
+            "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
+            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:inference-profile/*",
         }
         for name, function in functions_by_binary().items():
             logs = function["LoggingConfig"]["LogGroup"]["Ref"]

@@ -130,8 +130,10 @@ BILLED_BY_USE = {
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
     "AWS::IAM::Role",
+    "AWS::Lambda::Alias",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
@@ -249,7 +251,7 @@ class Schedules(unittest.TestCase):
         self.assertEqual(rule["ScheduleExpression"], {"Fn::Sub": "rate(${SweepMinutes} minutes)"})
         self.assertNotIn("State", rule)
         (target,) = rule["Targets"]
-        self.assertEqual(target["Arn"], {"Fn::GetAtt": ["SweepFunction", "Arn"]})
+        self.assertEqual(target["Arn"], {"Ref": "SweepFunctionAliaslive"})
         self.assertNotIn("Input", target)
         # `rate(1 minutes)` is no rate.
         self.assertGreaterEqual(source()["Parameters"]["SweepMinutes"]["MinValue"], 2)

@@ -68,6 +68,7 @@ OPEN_ROUTES = {
     ("POST", "/auth/refresh"),
     ("GET", "/health"),
     ("GET", "/health/live"),
+    ("GET", "/openapi.json"),
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 MONEY = {f"dynamodb:{it}" for it in ("GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem")}
@@ -105,7 +106,7 @@ ACTIONS = {
     # Migrations.
     | {"dynamodb:Scan", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"}
     | {"s3:DeleteObject", "s3:AbortMultipartUpload", "sts:AssumeRole"}
-    | {"events:PutEvents", "sns:Publish", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
+    | {"events:PutEvents", "sns:Publish", "sqs:SendMessage", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"},
 }
 # Who reaches files, and with them the storage service where there is one.
 REACH_FILES = {"invoke", "stream", "upload", "admin", "sweep"}
@@ -152,22 +153,28 @@ TLS = {f"TLS_{it}" for it in ("ENABLED", "CA_FILE", "CERTIFICATE_FILE", "KEY_FIL
 STORAGE = {"BASE_URL", "TOKEN_BASE_URL", "TOKEN_CLIENT_ID", "TOKEN_CLIENT_SECRET_NAME"} | TLS | {f"TOKEN_{it}" for it in TLS}
 for name in REACH_FILES:
     ENVIRONMENT[name] |= {f"TOLLGATE_STORAGE_SERVICE_{it}" for it in STORAGE}
-# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored.
+# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored. Alarms and the dashboard are billed by
+# the month, and there only where they are asked for (test_alarms.py).
 BILLED_BY_USE = {
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::Deployment",
     "AWS::ApiGateway::DomainName",
     "AWS::ApiGateway::RestApi",
     "AWS::ApiGateway::Stage",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
+    "AWS::Lambda::Alias",
     "AWS::Lambda::Function",
     "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
+    "AWS::SQS::Queue",
     "AWS::SecretsManager::Secret",
 }
 
@@ -281,7 +288,7 @@ class Schedules(unittest.TestCase):
         self.assertEqual(rule["ScheduleExpression"], {"Fn::Sub": "rate(${SweepMinutes} minutes)"})
         self.assertNotIn("State", rule)
         (target,) = rule["Targets"]
-        self.assertEqual(target["Arn"], {"Fn::GetAtt": ["SweepFunction", "Arn"]})
+        self.assertEqual(target["Arn"], {"Ref": "SweepFunctionAliaslive"})
         self.assertNotIn("Input", target)
         # `rate(1 minutes)` is no rate.
         self.assertGreaterEqual(source()["Parameters"]["SweepMinutes"]["MinValue"], 2)
@@ -381,6 +388,8 @@ class Functions(unittest.TestCase):
         layer = {"Fn::If": ["HasStorageLayer", [{"Ref": "StorageServiceTlsLayerArn"}], {"Ref": "AWS::NoValue"}]}
         for name, function in functions_by_binary().items():
             self.assertEqual(function.get("Layers"), layer if name in REACH_FILES else None, name)
+def listed(actions):
+    return [actions] if isinstance(actions, str) else actions
 
 
 class Roles(unittest.TestCase):
@@ -398,7 +407,7 @@ class Roles(unittest.TestCase):
         found = {}
         for name, function in functions_by_binary().items():
             statements = [it for it in role_statements(function) if it["Effect"] == "Allow"]
-            found[name] = {action for statement in statements for action in statement["Action"]}
+            found[name] = {action for statement in statements for action in listed(statement["Action"])}
         self.assertEqual(found, ACTIONS)
 
     def test_nothing_is_denied_but_changes_of_the_audit_trail(self):
@@ -445,9 +454,10 @@ class Roles(unittest.TestCase):
                     "s3": [{"Fn::Sub": log}, {"Fn::Sub": log + records}],
                     "events": [{"Ref": "AlertBusArn"}],
                     "sns": [{"Ref": "AlertTopicArn"}],
+                    "sqs": [{"Fn::GetAtt": ["DeadLetters", "Arn"]}],
                 }
             for statement in role_statements(function):
-                (service,) = {action.split(":")[0] for action in statement["Action"]}
+                (service,) = {action.split(":")[0] for action in listed(statement["Action"])}
                 resource = statement["Resource"]
                 named = resource if isinstance(resource, list) else [resource]
                 if statement["Effect"] == "Deny":
@@ -485,7 +495,7 @@ class Roles(unittest.TestCase):
             for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
                 condition, then = chosen(statement)
                 if condition:
-                    (service,) = {action.split(":")[0] for action in then["Action"]}
+                    (service,) = {action.split(":")[0] for action in listed(then["Action"])}
                     found.add((service, condition))
         self.assertEqual(found, CONDITIONAL)
         parameters = {
@@ -503,8 +513,10 @@ class Roles(unittest.TestCase):
             "HasStorageService": "StorageServiceUrl",
             "HasStorageSecret": "StorageServiceClientSecretArn",
             "HasStorageLayer": "StorageServiceTlsLayerArn",
+            "HasAlarms": "AlarmTopicArn",
         }
         conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}
+        conditions["HasDashboard"] = {"Fn::Equals": [{"Ref": "Dashboard"}, "true"]}
         self.assertEqual(transformed()["Conditions"], conditions)
         for parameter in parameters.values():
             self.assertEqual(source()["Parameters"][parameter]["Default"], "", parameter)

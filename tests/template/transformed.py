@@ -24,21 +24,22 @@ def _source():
 
 
 @functools.cache
-def _transformed():
+def _transformed(parameters=()):
     template = copy.deepcopy(_source())
     # `sam package` puts the place of the uploaded code here.
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code"
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
     with contextlib.redirect_stderr(io.StringIO()):  # it complains of a feature switch that only AWS has
-        return translator.translate(template, {"Issuer": "https://gateway.example"})
+        return translator.translate(template, {"Issuer": "https://gateway.example", **dict(parameters)})
 
 
 def source():
     return copy.deepcopy(_source())
 
 
-def transformed():
-    return copy.deepcopy(_transformed())
+def transformed(**parameters):
+    """What SAM makes of it with these parameters; of some of them SAM makes other resources."""
+    return copy.deepcopy(_transformed(tuple(sorted(parameters.items()))))
 
 
 def resources(kind):

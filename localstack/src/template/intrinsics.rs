@@ -154,6 +154,10 @@ impl<'t> Scope<'t> {
         {
             return Err(Error::new(path, format!("the parameter {name} has no value")));
         }
+        if let Some(function) = name.strip_suffix(".Alias") {
+            // SAM's own: the alias that it publishes. There is one version here, so it is the function.
+            return self.attribute(path, &json!([function, "Arn"]));
+        }
         let resource = self.resource(path, name)?;
         Ok(json!(match kind(resource) {
             "AWS::Serverless::Api" | "AWS::ApiGateway::RestApi" => API_ID.to_owned(),

@@ -14,7 +14,7 @@ def metrics():
     """Name to labels, of every metric that the functions tell CloudWatch, from the one list in the code."""
     text = NAMES.read_text()
     constants = dict(re.findall(r'const (\w+): Label = \("(\w+)"', text))
-    text = text[text.index("pub const ALL") :]
+    text = text[text.index("pub const ALL") : text.index("#[cfg(test)]")]
     found = {}
     names = list(re.finditer(r'"(\w+(?:_total|_seconds|_to_expiry))"', text))
     for this, following in zip(names, [*names[1:], None]):

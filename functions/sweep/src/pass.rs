@@ -155,11 +155,16 @@ impl Pass<'_> {
 
     /// Writes down how far the rollups are complete: to the oldest call that is left.
     async fn cover(&self) -> Result<(), Error> {
-        let mut until = self.now - WRITTEN_BY;
+        let mut oldest = None;
         for shard in 0..CALL_SHARDS {
-            let oldest = self.state.store.open_calls(shard, 1, None).await?;
-            until = oldest.items.first().map_or(until, |call| until.min(call.started_at));
+            let left = self.state.store.open_calls(shard, 1, None).await?;
+            let started_at = left.items.first().map(|call| call.started_at);
+            oldest = [oldest, started_at].into_iter().flatten().min();
         }
-        self.state.store.cover_until(until).await
+        let age_seconds = oldest.map_or(0, |oldest| self.now.duration_since(oldest).as_secs().max(0));
+        #[expect(clippy::cast_precision_loss, reason = "an alarm is not raised by a part of a second")]
+        metrics::gauge!("open_call_age_seconds").set(age_seconds as f64);
+        let until = self.now - WRITTEN_BY;
+        self.state.store.cover_until(oldest.map_or(until, |oldest| until.min(oldest))).await
     }
 }

@@ -288,6 +288,14 @@ pub const ALL: &[Metric] = &[
         &[("result", "rolled_up, recovered, estimated, released")],
         "Calls that the sweep looked after.",
     ),
+    Metric {
+        name: "open_call_age_seconds",
+        shape: Shape::Gauge,
+        unit: Unit::Seconds,
+        labels: &[],
+        kept: Kept::Counters,
+        help: "How old the oldest call is that a sweep has left open, and with it its hold; 0 when there is none.",
+    },
     counted("alerts_total", &[("result", "delivered, failed")], "Alerts of budgets."),
     counted(
         "signing_keys_total",

@@ -247,9 +247,14 @@ impl fmt::Display for Error {
     }
 }
 
+/// For the log.
 impl fmt::Debug for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{self}")?;
+        // A message that was put together may repeat what a caller or Bedrock has said: it is for the caller alone.
+        match &self.message {
+            Cow::Borrowed(message) => write!(out, "{}: {message}", self.kind.label())?,
+            Cow::Owned(_) => out.write_str(self.kind.label())?,
+        }
         let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
         while let Some(error) = cause {
             write!(out, ": {error}")?;
@@ -268,5 +273,20 @@ impl StdError for Error {
 impl From<crate::random::NoRandomness> for Error {
     fn from(cause: crate::random::NoRandomness) -> Self {
         Self::unavailable(cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// what a caller is told may be somebody else's words; the log has ours alone.
+    #[test]
+    fn a_message_that_was_put_together_is_not_for_the_log() {
+        let told = Error::new(Kind::ModelFailed, format!("{} was said", "canary")).caused_by("a cause");
+        assert_eq!(format!("{told:?}"), "model_failed: a cause");
+        assert_eq!(told.to_string(), "model_failed: canary was said");
+        let ours = Error::new(Kind::ModelFailed, "The model failed.");
+        assert_eq!(format!("{ours:?}"), "model_failed: The model failed.");
     }
 }

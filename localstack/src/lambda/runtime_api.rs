@@ -62,9 +62,29 @@ async fn next(environment: &Arc<Environment>) -> Reply {
         .header("Lambda-Runtime-Aws-Request-Id", &invocation.id)
         .header("Lambda-Runtime-Deadline-Ms", invocation.deadline_ms.to_string())
         .header("Lambda-Runtime-Invoked-Function-Arn", &environment.function.arn)
-        .header("Lambda-Runtime-Trace-Id", net::trace_id())
+        .header("Lambda-Runtime-Trace-Id", trace_id(&invocation.event))
         .body(Full::new(invocation.event));
     answer.unwrap_or_else(|_| text(StatusCode::INTERNAL_SERVER_ERROR, ""))
+}
+
+/// An invocation is in the trace that API Gateway has begun, of which its event's headers tell; every other is in one of its own.
+fn trace_id(event: &[u8]) -> String {
+    let own = net::trace_id();
+    let event: Event = serde_json::from_slice(event).unwrap_or_default();
+    let names = ["X-Amzn-Trace-Id", "x-amzn-trace-id"];
+    let root = names
+        .iter()
+        .find_map(|name| event.headers.as_ref()?.get(*name)?.as_str());
+    match (root, own.split_once(';')) {
+        (Some(root), Some((_, rest))) if root.starts_with("Root=") => format!("{root};{rest}"),
+        _ => own,
+    }
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Event {
+    headers: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 async fn response(request: Request<Incoming>, environment: Arc<Environment>, id: String) -> Reply {

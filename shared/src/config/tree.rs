@@ -63,10 +63,6 @@ const BUCKET_NAME: &str = "the name of an S3 bucket";
 settings! {
     /// What is logged: this level, and what is more urgent.
     LOG: LevelFilter = "log", OneOf(&["off", "error", "warn", "info", "debug", "trace"]), Default("info"), EVERY;
-    /// How often an environment adds what it has counted to the table, for `GET /metrics`: see metrics.md. 0 writes with every answer. Not set: never.
-    METRICS_FLUSH_SECONDS: u32 = "metrics.flush_seconds", Whole(0, 3_600, "whole seconds"), Optional, EVERY;
-    /// An OpenTelemetry collector that gets spans (OTLP over HTTP; `/v1/traces` is added): see metrics.md.
-    OTLP_ENDPOINT: HttpUrl = "otlp.endpoint" as "OTEL_EXPORTER_OTLP_ENDPOINT", Text(AWS_URL), Optional, EVERY;
     /// The table.
     TABLE: String = "table", Text("the name of the DynamoDB table"), Required, EVERY;
     /// The bucket of files.
@@ -121,6 +117,11 @@ settings! {
     UPSTREAM_REPEAT_LOST: bool = "upstream.repeat_lost", Flag, Default("false"), MODELS;
     /// What Bedrock is told of a call besides its id, for its own reports.
     UPSTREAM_METADATA: ToldList = "upstream.metadata", List("some of user, team, key, session"), Optional, MODELS;
+
+    /// How often an environment adds what it has counted to the table, for `GET /metrics`: see metrics.md. 0 writes with every answer. Not set: never.
+    METRICS_FLUSH_SECONDS: u32 = "metrics.flush_seconds", Whole(0, 3_600, "whole seconds"), Optional, EVERY;
+    /// An OpenTelemetry collector that gets spans (OTLP over HTTP; `/v1/traces` is added): see metrics.md.
+    OTLP_ENDPOINT: HttpUrl = "otlp.endpoint" as "OTEL_EXPORTER_OTLP_ENDPOINT", Text(AWS_URL), Optional, EVERY;
 
     /// The secret that the signing keys are in.
     SIGNING_SECRET: String = "signing.secret", Text("the name or ARN of the signing secret"), Required, &[Token, Authorizer, Sweep];

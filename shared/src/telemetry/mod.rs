@@ -130,6 +130,7 @@ mod tests {
     /// Whether a type implements a trait: where it does, the constant of its own comes before that of every type.
     macro_rules! implements {
         ($type:ty: $trait:path) => {{
+            #[allow(dead_code)]
             trait Otherwise {
                 const IT: bool = false;
             }

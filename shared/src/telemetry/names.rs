@@ -255,6 +255,21 @@ pub const ALL: &[Metric] = &[
         "Entries in Redis that are not sealed by us.",
     ),
     counted(
+        "upstream_rests_total",
+        &[],
+        "Times that a target was left alone for a while, since it was throttled or failed.",
+    ),
+    counted(
+        "upstream_full_total",
+        &[],
+        "Times that a target had no room for a call within its tokens a minute.",
+    ),
+    counted(
+        "beta_refusals_total",
+        &[],
+        "Times that Bedrock refused a beta flag, and the call was sent without it.",
+    ),
+    counted(
         "usage_rows_lost_total",
         &[],
         "Rows that the table did not take; they stand in the log, and the sweep makes them anew.",
@@ -306,6 +321,16 @@ pub const ALL: &[Metric] = &[
         "swept_files_total",
         &[("result", "removed, abandoned, failed")],
         "Files that have ended, uploads that nobody completed, and looks at them that failed.",
+    ),
+    counted(
+        "migrated_items_total",
+        &[],
+        "Stored items that a migration has brought into another form.",
+    ),
+    counted(
+        "shutdowns_total",
+        &[("result", "drained, cut")],
+        "Ends of environments by SIGTERM: nothing was left in flight, or something was.",
     ),
     counted(
         "counter_writes_total",

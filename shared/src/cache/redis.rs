@@ -281,7 +281,9 @@ impl Redis {
 
     fn client(&self, credentials: &Credentials) -> Result<Client, RedisError> {
         let url = &self.options.url;
-        let mut settings = RedisConnectionInfo::default().set_db(url.database).set_skip_set_lib_name();
+        let mut settings = RedisConnectionInfo::default()
+            .set_db(url.database)
+            .set_skip_set_lib_name();
         if let Some(username) = &credentials.username {
             settings = settings.set_username(username);
         }

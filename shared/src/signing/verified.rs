@@ -40,7 +40,13 @@ impl Verified {
 
     /// The claims of a token that these keys have verified, if nothing that the time tells stands against it. Otherwise it is
     /// verified again, and refused as any other.
-    pub(super) fn find(&self, token: &str, digest: &TokenDigest, ring: &Arc<KeyRing>, now: Timestamp) -> Option<Claims> {
+    pub(super) fn find(
+        &self,
+        token: &str,
+        digest: &TokenDigest,
+        ring: &Arc<KeyRing>,
+        now: Timestamp,
+    ) -> Option<Claims> {
         let found = self.0.get(digest)?;
         let (claims, seconds) = (&found.claims, now.as_second());
         let timely = claims.exp > seconds && claims.iat <= seconds && claims.nbf.is_none_or(|begin| begin <= seconds);

@@ -253,7 +253,12 @@ async fn a_remembered_token_ends_with_its_key_and_by_itself_and_lends_nothing_to
     let swapped = format!("{head}.{}", short.rsplit_once('.').unwrap().1);
     let mut cut = signature.to_owned();
     cut.pop();
-    for forged in [swapped, format!("{head}."), format!("{head}.{cut}"), format!("{token}A")] {
+    for forged in [
+        swapped,
+        format!("{head}."),
+        format!("{head}.{cut}"),
+        format!("{token}A"),
+    ] {
         assert!(!functions.lets_in(&forged).await, "{forged}");
     }
     functions.clock.advance_seconds(100);
@@ -283,7 +288,8 @@ fn what_is_remembered_has_the_form_of_its_version() {
         lookups::PRICE_REVISION.name("x"),
     ];
     let names = names.map(|name| name.as_str().to_owned()).join(" ");
-    let expected = "v1:api_key:x v1:person:x v1:account:x v1:denied_token:x v1:team_models:x v1:limits:x v1:price_revision:x";
+    let expected =
+        "v1:api_key:x v1:person:x v1:account:x v1:denied_token:x v1:team_models:x v1:limits:x v1:price_revision:x";
     assert_eq!(names, expected);
     let scopes: gateway::scope::Scopes = "models:invoke files".parse().unwrap();
     let person = lookups::Person {

@@ -272,7 +272,7 @@ async fn a_file_is_checked_without_deploying_it() {
     );
     std::fs::write(&file, "a: [").unwrap();
     let (code, told) = check(&[name], &[]).await;
-    assert!(code == Some(1) && told.contains("is no YAML: line 1"), "{told}");
+    assert!(code == Some(1) && told.contains("is no YAML: line "), "{told}");
     for wrongly in [
         &[][..],
         &["a", "b"],

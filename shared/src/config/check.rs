@@ -6,9 +6,10 @@ use super::setting::{Declared, Function, Need};
 use super::{ConfigError, Variables, tree};
 
 /// Variables of the tools and the tests, which are not ours to refuse.
-const OF_TOOLS: [&str; 4] = [
+const OF_TOOLS: [&str; 5] = [
     "TOLLGATE_ADVISORIES",
     "TOLLGATE_CACHE",
+    "TOLLGATE_MIGRATED_ROWS",
     "TOLLGATE_PICTURES",
     "TOLLGATE_READY_FILE",
 ];

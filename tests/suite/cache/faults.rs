@@ -94,11 +94,11 @@ async fn whatever_redis_does_every_lookup_is_answered_rightly() {
         ..redis.options()
     };
     let mut asking = Asking::over(slow);
-    asking.row("a second environment, works", "b").await;
+    asking.row("another environment, works", "c").await;
     redis.told::<String>(&["CLIENT", "PAUSE", "600000", "ALL"]).await;
-    asking.row("answers nothing (`CLIENT PAUSE`)", "b").await;
+    asking.row("answers nothing (`CLIENT PAUSE`)", "c").await;
     asking.wait();
-    asking.row("answers nothing yet, tried again", "b").await;
+    asking.row("answers nothing yet, tried again", "c").await;
     drop(redis);
     told.push_str(&asking.told);
 

@@ -115,13 +115,13 @@ async fn the_rows_of_a_mixed_batch_equal_the_ledger_token_for_token_and_picodoll
         json!({"output_tokens": 40, "end_after": 8}),
     ];
     let mut calls = Vec::new();
-    for route in 0..6 {
+    for route in 0..8 {
         for directive in &directives {
             calls.push((route, directive.clone(), Stay::ToTheEnd));
             calls.push((route, directive.clone(), Stay::For(0)));
         }
     }
-    for route in [1, 4, 5] {
+    for route in [1, 4, 6, 7] {
         for directive in &breaks {
             calls.push((route, directive.clone(), Stay::ToTheEnd));
         }
@@ -147,7 +147,7 @@ async fn the_rows_of_a_mixed_batch_equal_the_ledger_token_for_token_and_picodoll
         .iter()
         .filter(|row| row.outcome == Outcome::StreamInterrupted)
         .count();
-    assert_eq!(outcomes, 3 * breaks.len(), "every broken stream says so");
+    assert_eq!(outcomes, 4 * breaks.len(), "every broken stream says so");
 }
 
 /// Written with a lifetime of five minutes, written with one of an hour, and read: three counts, three prices.

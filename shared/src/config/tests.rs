@@ -10,6 +10,9 @@ fn right(it: &Declared) -> &'static str {
         "trusted_issuers" | "upstream.routes" => "[]",
         "upstream.targets" => r#"[{"name":"a","region":"us-east-1"}]"#,
         "upstream.metadata" => "user",
+        "models.application_profiles" => {
+            "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a=us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+        }
         "cache.redis.url" => "rediss://cache.example.com",
         "storage.service.base_url" | "storage.service.token.base_url" | "alert.webhook_url" | "otlp.endpoint" => {
             "https://store.example.com"

@@ -255,6 +255,21 @@ pub const ALL: &[Metric] = &[
         "Entries in Redis that are not sealed by us.",
     ),
     counted(
+        "upstream_rests_total",
+        &[],
+        "Times that a target of model calls was throttled or failed, and was put to rest.",
+    ),
+    counted(
+        "upstream_full_total",
+        &[],
+        "Times that a target of model calls had no room left in its minute.",
+    ),
+    counted(
+        "beta_refusals_total",
+        &[],
+        "Sets of beta flags that Bedrock refused of a model, and that are left out for a day.",
+    ),
+    counted(
         "usage_rows_lost_total",
         &[],
         "Rows that the table did not take; they stand in the log, and the sweep makes them anew.",

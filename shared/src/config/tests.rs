@@ -7,7 +7,12 @@ fn right(it: &Declared) -> &'static str {
     match it.path {
         "issuer" | "mutual_tls.url" => "https://gate.example.com",
         "login" => "{}",
-        "trusted_issuers" => "[]",
+        "trusted_issuers" | "upstream.routes" => "[]",
+        "upstream.targets" => r#"[{"name":"a","region":"us-east-1"}]"#,
+        "upstream.metadata" => "user",
+        "models.application_profiles" => {
+            "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a=us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+        }
         "cache.redis.url" => "rediss://cache.example.com",
         "storage.service.base_url" | "storage.service.token.base_url" | "alert.webhook_url" | "otlp.endpoint" => {
             "https://store.example.com"
@@ -15,7 +20,7 @@ fn right(it: &Declared) -> &'static str {
         _ if it.variable() == "AWS_REGION" => "us-east-1",
         _ if it.variable().starts_with("AWS_ENDPOINT_URL") => "https://aws.example.com",
         _ => match it.kind {
-            Kind::Whole(least, ..) => ["0", "1", "5"]
+            Kind::Whole(least, ..) => ["0", "1", "5", "100"]
                 .into_iter()
                 .find(|text| text.parse() == Ok(least))
                 .unwrap(),

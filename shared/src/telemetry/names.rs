@@ -257,17 +257,17 @@ pub const ALL: &[Metric] = &[
     counted(
         "upstream_rests_total",
         &[],
-        "Times that a target was left alone for a while, since it was throttled or failed.",
+        "Times that a target of model calls was throttled or failed, and was put to rest.",
     ),
     counted(
         "upstream_full_total",
         &[],
-        "Times that a target had no room for a call within its tokens a minute.",
+        "Times that a target of model calls had no room left in its minute.",
     ),
     counted(
         "beta_refusals_total",
         &[],
-        "Times that Bedrock refused a beta flag, and the call was sent without it.",
+        "Sets of beta flags that Bedrock refused of a model, and that are left out for a day.",
     ),
     counted(
         "usage_rows_lost_total",

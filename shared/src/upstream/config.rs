@@ -423,6 +423,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_targets_and_routes_as_lists() {
+        const FILE: &str = "
+upstream:
+  targets:
+    - {name: east, region: us-east-1, tokens_a_minute: 1000}
+    - {name: west, region: us-west-2, account: '000000000001', log_bucket: logs}
+  routes:
+    - {models: [claude-opus-5], targets: [west], order: weight}
+  metadata: [user, team]
+";
+        let variables = Variables::Given(Vec::new()).over_file("s.yaml", FILE).unwrap();
+        let config = UpstreamConfig::read(&variables, "us-east-1").unwrap();
+        assert_eq!((config.targets.len(), config.routes.len()), (2, 2));
+        assert_eq!(config.targets[0].quota.tokens, Some(1_000));
+        assert_eq!(
+            (&config.routes[0].targets[..], config.routes[0].order),
+            (&[1][..], Order::Weight)
+        );
+        assert_eq!(config.metadata, [Told::User, Told::Team]);
+    }
+
+    #[test]
     fn without_targets_there_is_the_functions_own_region() {
         let config = read("", "").unwrap();
         assert_eq!(config.targets, [TargetConfig::home("us-west-2")]);

@@ -276,16 +276,8 @@ async fn an_id_with_a_geographic_profile_is_called_by_that_profile_alone() {
 #[tokio::test]
 async fn a_route_sends_its_models_to_its_targets_alone() {
     let backing = Backing::start().await;
-    let file = backing.data().join("settings.yaml");
-    std::fs::write(
-        &file,
-        format!(
-            "upstream:\n  targets:\n    - {{name: east, region: us-east-1}}\n    - {{name: west, region: us-west-2}}\n  \
-             routes:\n    - {{models: [{ALIAS}], targets: [west]}}\n"
-        ),
-    )
-    .unwrap();
-    let functions = Functions::with(&backing, &[("TOLLGATE_SETTINGS", file.to_str().unwrap())]);
+    let routes = json!([{"models": [ALIAS], "targets": ["west"]}]).to_string();
+    let functions = two(&backing, &[("TOLLGATE_UPSTREAM_ROUTES", &routes)]);
     ask(&functions, &asking(&json!({}))).await;
     let mut other = asking(&json!({}));
     other["model"] = "claude-haiku-4-5".into();

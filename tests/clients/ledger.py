@@ -51,4 +51,7 @@ def words(records, told, portable):
     parts = [f"{tokens} {name}" if portable else name for tokens, name in zip(sums, names, strict=True) if tokens]
     calls = "1 call" if len(records) == 1 else f"{len(records)} calls"
     books = "client, row and ledger equal" if told is not None else "row and ledger equal"
-    return f"{calls}: {', '.join(parts)}; {books}"
+    # Whoever says so (Claude Code) is told apart by it, for what it is worth.
+    sessions = {record.get("session_id") for record in records} - {None}
+    of = f" of {len(sessions)} session" if sessions else ""
+    return f"{calls}{of}: {', '.join(parts)}; {books}"

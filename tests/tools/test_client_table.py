@@ -130,6 +130,7 @@ class Ledger(unittest.TestCase):
             "1 call: 5 in, 1 out, 2 cache read, 7 cache written; client, row and ledger equal",
         )
         self.assertEqual(ledger.words([record()], None, False), "1 call: in, out, cache read, cache written; row and ledger equal")
+        self.assertIn("1 call of 1 session: in,", ledger.words([record(session_id="s")], None, False))
         self.assertEqual(ledger.words([], [0, 0, 0, 0], True), "no model call, nothing billed")
 
 

@@ -165,6 +165,9 @@ impl Pass<'_> {
         #[expect(clippy::cast_precision_loss, reason = "an alarm is not raised by a part of a second")]
         metrics::gauge!("open_call_age_seconds").set(age_seconds as f64);
         let until = self.now - WRITTEN_BY;
-        self.state.store.cover_until(oldest.map_or(until, |oldest| until.min(oldest))).await
+        self.state
+            .store
+            .cover_until(oldest.map_or(until, |oldest| until.min(oldest)))
+            .await
     }
 }

@@ -247,11 +247,11 @@ impl Inner {
         }
         let usage = self.usage(known).await;
         let row = self.row(outcome, usage, known != Known::Exactly);
-        let settling = Settlement::of(&self.models, &self.admitted.admission.call, &row);
+        let settling = Box::pin(Settlement::of(&self.models, &self.admitted.admission.call, &row));
         let settled = trace::step("settle").whole(settling, |error| error.kind.label()).await;
         count(&row);
         if let Some(taken) = self.taken.take() {
-            taken.used(&self.models, &row.usage).await;
+            Box::pin(taken.used(&self.models, &row.usage)).await;
         }
         let outcome = match settled {
             Ok(settlement) => {

@@ -247,8 +247,9 @@ impl Inner {
         }
         let usage = self.usage(known).await;
         let row = self.row(outcome, usage, known != Known::Exactly);
-        let settling = Box::pin(Settlement::of(&self.models, &self.admitted.admission.call, &row));
-        let settled = trace::step("settle").whole(settling, |error| error.kind.label()).await;
+        let settling = Settlement::of(&self.models, &self.admitted.admission.call, &row);
+        let settling = trace::step("settle").whole(settling, |error| error.kind.label());
+        let settled = Box::pin(settling).await;
         count(&row);
         if let Some(taken) = self.taken.take() {
             Box::pin(taken.used(&self.models, &row.usage)).await;

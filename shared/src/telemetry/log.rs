@@ -65,7 +65,11 @@ where
             .insert("level".to_owned(), event.metadata().level().as_str().into());
         line.0.insert("function".to_owned(), self.function.into());
         // From the outermost span inwards; what the event itself names counts most.
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context
+            .event_scope()
+            .into_iter()
+            .flat_map(tracing_subscriber::registry::Scope::from_root)
+        {
             if let Some(fields) = span.extensions().get::<FormattedFields<JsonFields>>() {
                 line.0.extend(object(&fields.fields));
             }

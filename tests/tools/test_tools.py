@@ -262,6 +262,7 @@ class Setup(unittest.TestCase):
 
 class Coverage(unittest.TestCase):
     def test_what_is_below_its_mark_or_has_no_lines_is_told_and_tests_do_not_count(self):
+        """B-22: the check `coverage` prints this of the token client and of TLS, and fails below their marks."""
         coverage = load("coverage")
         files = [
             ("a/one.rs", 100, 100),

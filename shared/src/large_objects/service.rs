@@ -70,7 +70,7 @@ impl StorageService {
             StatusCode::NOT_FOUND => return Ok(None),
             status => return Err(refused(status)),
         };
-        let mut parts: Vec<_> = list.parts.into_iter().map(stored_part).collect();
+        let mut parts: Vec<_> = list.parts.iter().map(stored_part).collect();
         parts.sort_by_key(|part| part.number);
         Ok(Some(parts))
     }
@@ -153,7 +153,7 @@ fn path(place: Place<'_>, upload: &str) -> String {
     format!("{}/uploads/{}", object(place.owner, place.file_id), segment(upload))
 }
 
-fn stored_part(part: Part) -> StoredPart {
+fn stored_part(part: &Part) -> StoredPart {
     StoredPart {
         number: part.number,
         size_bytes: part.size_bytes,

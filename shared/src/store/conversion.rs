@@ -98,7 +98,7 @@ impl Conversion {
         let version = version.and_then(|text| text.parse::<u32>().ok());
         let judged = match version {
             Some(version) if version == self.from => self.old(way, item),
-            Some(version) if version == self.to => self.new(way, item),
+            Some(version) if version == self.to => self.of_the_new_form(way, item),
             _ => Ok(Converted::Other),
         };
         judged.unwrap_or_else(Converted::Wrong)
@@ -120,7 +120,7 @@ impl Conversion {
         Ok(Converted::ToDo(new, Some(digest(item, &old))))
     }
 
-    fn new(&self, way: Way, item: &Item) -> Result<Converted, &'static str> {
+    fn of_the_new_form(&self, way: Way, item: &Item) -> Result<Converted, &'static str> {
         let new = self.footprint(item);
         let mark = mark(item)?;
         let old = (self.down)(new.clone()).map_err(|_| "it cannot be converted back")?;

@@ -152,7 +152,12 @@ fn schema(table: &TableDescription, ends: Option<&TimeToLiveDescription>) -> Tab
             .map(|index| index_schema(index, attributes))
             .collect(),
         time_to_live: ends.and_then(|it| it.attribute_name()).map(str::to_owned),
-        stream: stream.map(|it| shown(it.stream_view_type().map(|view| view.as_str()))),
+        stream: stream.map(|it| {
+            shown(
+                it.stream_view_type()
+                    .map(aws_sdk_dynamodb::types::StreamViewType::as_str),
+            )
+        }),
     }
 }
 

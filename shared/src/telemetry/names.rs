@@ -328,6 +328,11 @@ pub const ALL: &[Metric] = &[
         "Stored items that a migration has brought into another form.",
     ),
     counted(
+        "migration_runs_total",
+        &[("result", "failed")],
+        "Times that a migration could not go on.",
+    ),
+    counted(
         "shutdowns_total",
         &[("result", "drained, cut")],
         "Ends of environments by SIGTERM: nothing was left in flight, or something was.",

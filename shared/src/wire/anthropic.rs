@@ -147,8 +147,9 @@ struct Block<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
     text: Option<&'a RawValue>,
+    /// An object of an image or a document; a search result has text here.
     #[serde(borrow, default)]
-    source: Option<Source<'a>>,
+    source: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -208,7 +209,12 @@ fn check_block(block: &Block<'_>) -> Result<(), &'static str> {
     {
         return Err("text content blocks must be non-empty");
     }
-    match &block.source {
+    let source = block.source.filter(|source| source.get().starts_with('{'));
+    let source = source.map(|source| serde_json::from_str::<Source<'_>>(source.get()));
+    match source
+        .transpose()
+        .map_err(|_| "source: Input should be an object with a `type`")?
+    {
         Some(source) if source.kind == "url" => {
             Err("sources of type `url` are not fetched here; send the data as `base64`")
         }

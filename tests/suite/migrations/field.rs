@@ -36,7 +36,7 @@ pub(super) fn row(number: u64) -> UsageRow {
             cache_write_5m_tokens: tokens(5),
             cache_write_1h_tokens: tokens(7),
         },
-        cost_picodollars: Picodollars::new(number.into()),
+        cost_picodollars: Picodollars::new(number),
         // Some are from before rows kept their rates.
         rates: (number % 10 != 9).then(|| BandRates::from(rates)),
         ..fixtures::usage_row(0)

@@ -14,7 +14,11 @@ const REPEATED: [&str; 2] = ["performanceConfig", "serviceTier"];
 impl Answer {
     /// The answer in one piece. `usage` holds the input's side.
     pub(in crate::bedrock) fn converse(&self, body: &Value, usage: &Usage, latency_ms: u128) -> String {
-        let content: Vec<_> = self.blocks.iter().map(|block| block.converse_json()).collect();
+        let content: Vec<_> = self
+            .blocks
+            .iter()
+            .map(super::super::block::Block::converse_json)
+            .collect();
         format!(
             r#"{{"metrics":{{"latencyMs":{latency_ms}}},"output":{{"message":{{"content":[{}],"role":"assistant"}}}},"stopReason":{},"usage":{}{}}}"#,
             content.join(","),

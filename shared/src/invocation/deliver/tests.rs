@@ -71,6 +71,7 @@ struct Made {
     ends: bool,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a literal of a test")]
 fn said(json: String) -> Made {
     let event: Option<Value> = serde_json::from_str(&json).ok();
     let kind = event
@@ -357,7 +358,7 @@ fn check_chunks(out: &[u8], all: &[Made]) {
 async fn play(seeded: &mut Seeded, number: usize) {
     let all = made(seeded);
     let (bytes, whole) = written(seeded, &all);
-    let size = (number % 25 == 0).then_some(1);
+    let size = number.is_multiple_of(25).then_some(1);
     check_frames(
         &delivered(Delivery::Frames, pieces(seeded, &bytes, size)).await,
         &all[..whole],

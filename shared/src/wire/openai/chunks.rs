@@ -132,7 +132,7 @@ impl Chunks {
             "contentBlockDelta" => read(event).into_iter().for_each(|delta| self.piece(delta)),
             "contentBlockStop" => read(event).into_iter().for_each(|stop| self.stop(&stop)),
             "messageStop" => read(event).into_iter().for_each(|stop| self.finish(&stop)),
-            "metadata" => self.end(read(event).unwrap_or_default()),
+            "metadata" => self.end(&read(event).unwrap_or_default()),
             _ => {}
         }
         let out = std::mem::take(&mut self.out);
@@ -234,7 +234,7 @@ impl Chunks {
         );
     }
 
-    fn end(&mut self, metadata: Metadata) {
+    fn end(&mut self, metadata: &Metadata) {
         if self.reading.include_usage {
             self.chunk(&json!([]), Some(metadata.usage.into()));
         }

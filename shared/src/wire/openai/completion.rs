@@ -197,6 +197,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a literal of a test")]
     fn of(content: Value, stop_reason: &str, reading: Reading) -> Value {
         let answer = json!({
             "output": {"message": {"role": "assistant", "content": content}},

@@ -24,6 +24,7 @@ fn of(base: &str, mut members: Value) -> (Value, Reading) {
     translated(base, &members).unwrap()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a literal of a test")]
 fn said(messages: Value) -> Value {
     of(CLAUDE, json!({"messages": messages})).0
 }

@@ -58,7 +58,7 @@ async fn every_route_answers_every_credential_as_it_should(stack: &Stack) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     // Of all this only the right credentials came through to Bedrock: one call a route.
     let requests = stack.mock().requests(&matrix.mark).await;
-    assert_eq!(requests.len(), 5, "{requests:#?}");
+    assert_eq!(requests.len(), 6, "{requests:#?}");
 }
 
 ///

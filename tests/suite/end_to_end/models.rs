@@ -220,7 +220,7 @@ fn hostile_paths(file: &str) -> Vec<String> {
         "/bedrock/model/",
         "/bedrock/model//invoke",
         "/bedrock/model/a/b/invoke",
-        "/bedrock/model/a/converse",
+        "/bedrock/model/a/converse-twice",
         "/_mock/ledger",
         "/2015-03-31/functions/admin/invocations",
         "/api/v1/files/x/../../../keys",

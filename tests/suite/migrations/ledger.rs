@@ -7,6 +7,9 @@ use gateway::store::{Conversion, Item, Phase, Way};
 
 use super::field::{Field, row};
 
+/// The version that files are written in.
+const FILE_VERSION: u32 = 3;
+
 /// Renames an attribute of files, and then another.
 fn renaming(
     id: &'static str,
@@ -40,7 +43,7 @@ fn two() -> Vec<Migration> {
     vec![
         renaming(
             "0101-file-names",
-            2,
+            FILE_VERSION,
             &["filename", "name"],
             [
                 |item| Ok(renamed(item, "filename", "name")),
@@ -49,7 +52,7 @@ fn two() -> Vec<Migration> {
         ),
         renaming(
             "0102-file-types",
-            3,
+            FILE_VERSION + 1,
             &["content_type", "type"],
             [
                 |item| Ok(renamed(item, "content_type", "type")),

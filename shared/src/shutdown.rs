@@ -2,7 +2,7 @@
 //!
 //! Lambda sends SIGTERM before it ends an environment, to functions with an extension, and kills it half a second later where that is an
 //! internal one (AWS, "Lambda execution environment", shutdown phase). `lambda_runtime` registers one that does nothing. What is in
-//! flight then gets [`PATIENCE`] to its end; what takes longer stops at its next step if it asks [`begun`], and gives back what it has
+//! flight then gets 350 ms to its end; what takes longer stops at its next step if it asks [`begun`], and gives back what it has
 //! taken. A model call that is cut off stands in the outbox, where the sweep finds it.
 
 use std::pin::Pin;

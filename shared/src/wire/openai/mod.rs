@@ -59,7 +59,7 @@ pub enum Json {
     Text,
     /// In the text, which may have words or a code fence around it.
     InText,
-    /// It is the input of the tool [`JSON_TOOL`].
+    /// It is the input of the tool `JSON_TOOL`.
     InTool,
 }
 

@@ -163,7 +163,7 @@ pub fn printed(text: &Result<String, String>, streams: bool) -> Value {
 }
 
 fn answer(line: &str, text: &str, streams: bool) -> Value {
-    if text.starts_with("event: ") {
+    if text.starts_with("event: ") || text.starts_with("data: ") {
         return events(&format!("{line}\n\n")).into();
     }
     match serde_json::from_str::<Value>(line) {

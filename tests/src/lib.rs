@@ -17,6 +17,7 @@
 //! - [`answer`]: answers as goldens show them, with [`placeholder`] for what differs from call to call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alone;
 pub mod answer;
 pub mod authority;
 pub mod backing;
@@ -38,4 +39,5 @@ pub mod samples;
 pub mod storage_service;
 pub mod unreliable;
 
+pub use alone::alone;
 pub use peer::logs;

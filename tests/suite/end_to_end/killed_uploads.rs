@@ -102,6 +102,7 @@ async fn listed(user: &User, upload: &Upload) -> usize {
 /// B-11, B-17: SIGKILL before and after each request that a completion makes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_completion_that_is_killed_at_any_step_is_taken_over_and_ends_in_one_whole_file() {
+    let _alone = tests::alone().await;
     let aws = Unreliable::aws().await;
     let stack = Stack::start(&["--aws-endpoint", &aws.url, "--environments", "1"]).await;
     let user = stack.new_user().await;

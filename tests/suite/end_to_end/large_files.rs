@@ -173,6 +173,7 @@ fn peak_kib(stack: &Stack, function: &str) -> u64 {
 /// B-12, B-13: token → upload → read back → equal bytes, of every size, over S3.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_every_size_up_to_a_gigabyte_come_back_as_they_went() {
+    let _alone = tests::alone().await;
     let stack = Stack::start(&["--environments", "2"]).await;
     every_size_comes_back(&stack, S3_PART).await;
 }
@@ -180,6 +181,7 @@ async fn files_of_every_size_up_to_a_gigabyte_come_back_as_they_went() {
 /// B-09, B-12, B-13: the same over a storage service behind mutual TLS.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_every_size_pass_through_to_a_storage_service_and_come_back() {
+    let _alone = tests::alone().await;
     let backing = Box::pin(Backing::start()).await;
     let services = Services::start(&backing).await;
     let parameters = services.parameters();

@@ -215,6 +215,7 @@ async fn migrate(stack: &Stack, action: &str, kills: u32, seeded: &mut Seeded) -
 /// twenty times, while calls and readers go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_rows_survive_twenty_kills_of_their_migration_while_calls_run() {
+    let _alone = tests::alone().await;
     let stack = Stack::start(&["--environments", "3"]).await;
     let (client, user) = (dynamodb(&stack), stack.new_user().await);
     let table = stack.ready().table.clone();

@@ -322,6 +322,7 @@ fn kids(run: &Run, seen: &[Seen]) -> BTreeSet<String> {
 /// B-24, B-25; issue 4, what it must show, 5.
 #[tokio::test(flavor = "multi_thread")]
 async fn for_a_minute_at_50_calls_a_second_no_rotation_refuses_a_good_token_or_lets_in_a_dead_one() {
+    let _alone = tests::alone().await;
     let paced = Paced::new();
     let run = Arc::new(Run::begin(&paced).await);
     let looking = {

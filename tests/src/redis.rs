@@ -4,11 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use gateway::aws::Aws;
 use gateway::cache::{Access, RedisOptions};
 use peer::{Authority, Leaf};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::backing::Backing;
+use crate::in_process::Functions;
 use crate::local::{Guard, PATIENCE, root};
 
 /// What the gateway may do: what docs/cache.md says that it needs.
@@ -147,4 +150,26 @@ fn program() -> PathBuf {
         "there is no redis-server in .tools: run `tools/setup redis-server` first"
     );
     linked
+}
+
+/// The functions over the Redis at `url`, with variables besides.
+pub async fn functions_over(backing: &Backing, url: &str, more: &[(&'static str, &str)]) -> Functions {
+    let secrets = Aws::from_environment(backing.variables("admin", &[]))
+        .unwrap()
+        .secretsmanager();
+    // A backing's first functions make it, and its others find it.
+    let _ = secrets
+        .create_secret()
+        .name("cache")
+        .secret_string(Redis::secret())
+        .send()
+        .await;
+    let mut variables = vec![
+        ("TOLLGATE_CACHE_KIND", "redis"),
+        ("TOLLGATE_CACHE_REDIS_URL", url),
+        ("TOLLGATE_CACHE_REDIS_SECRET", "cache"),
+        ("TOLLGATE_CACHE_REDIS_TIMEOUT_MILLISECONDS", "2000"),
+    ];
+    variables.extend(more);
+    Functions::with(backing, &variables)
 }

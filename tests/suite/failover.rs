@@ -12,7 +12,7 @@ use localstack::bedrock::{Call, RegionScript};
 use serde_json::{Value, json};
 use tests::answer::HttpAnswer;
 use tests::backing::Backing;
-use tests::books::rows;
+use tests::books::{balanced, organisation, rows};
 use tests::event::messages;
 use tests::in_process::Functions;
 
@@ -48,6 +48,15 @@ fn with_targets(backing: &Backing, targets: &[(&str, &str)], more: &[(&'static s
 /// The functions with [`TWO`] targets.
 fn two(backing: &Backing, more: &[(&'static str, &str)]) -> Functions {
     with_targets(backing, &TWO, more)
+}
+
+/// The organisation's budget has spent what Bedrock billed, and holds nothing.
+async fn assert_budget_spent_what_was_billed(backing: &Backing, functions: &Functions) {
+    let budget = balanced(&backing.store(), &organisation(functions.clock.now()))
+        .await
+        .unwrap();
+    assert_eq!(budget.spent.as_u128(), backing.mock.ledger().totals.cost_picodollars);
+    assert!(budget.holds.is_empty());
 }
 
 /// A body for the Messages API.

@@ -1,7 +1,6 @@
 //! Health: each check really runs, and the worst of them is the whole's.
 
 use axum::Router;
-use gateway::aws::Aws;
 use http::StatusCode;
 use peer::{Leaf, Server};
 use serde_json::{Value, json};
@@ -9,7 +8,7 @@ use tests::answer::HttpAnswer;
 use tests::backing::{Backing, Setup, nowhere};
 use tests::event::request;
 use tests::in_process::Functions;
-use tests::redis::Redis;
+use tests::redis::{Redis, functions_over};
 use tests::storage_service::Services;
 use tests::unreliable::Outage;
 
@@ -128,30 +127,11 @@ async fn what_is_no_check_is_refused_and_without_one_nothing_is_run() {
     assert_eq!(health(&functions, "db").await.status, 503);
 }
 
-async fn with_redis(backing: &Backing, url: &str) -> Functions {
-    let secrets = Aws::from_environment(backing.variables("admin", &[]))
-        .unwrap()
-        .secretsmanager();
-    let _ = secrets
-        .create_secret()
-        .name("cache")
-        .secret_string(Redis::secret())
-        .send()
-        .await;
-    let variables = [
-        ("TOLLGATE_CACHE_KIND", "redis"),
-        ("TOLLGATE_CACHE_REDIS_URL", url),
-        ("TOLLGATE_CACHE_REDIS_SECRET", "cache"),
-        ("TOLLGATE_CACHE_REDIS_TIMEOUT_MILLISECONDS", "2000"),
-    ];
-    Functions::with(backing, &variables)
-}
-
 ///
 #[tokio::test]
 async fn the_cache_is_looked_at_by_a_round_trip() {
     let (backing, mut redis) = (Backing::start().await, Redis::start().await);
-    let functions = with_redis(&backing, &redis.url()).await;
+    let functions = functions_over(&backing, &redis.url(), &[]).await;
     let well = health(&functions, "cache").await;
     assert_eq!(
         (well.status, &well.json()["checks"]["cache"]["status"]),

@@ -44,6 +44,8 @@ impl AnswerMeter {
     /// Reads an answer in one piece of an operation: the message's own usage, or the counts in Bedrock's headers.
     pub(super) fn whole(&mut self, operation: Operation, headers: &HeaderMap, body: &[u8]) {
         if operation.converses() {
+            // No header tells what it used: where the body does not, its length is all that is known of the answer.
+            self.usage.content_delta(body.len());
             self.usage_of_converse(body);
             self.stop_of_converse(body);
             self.end = Some(End::Complete);
@@ -337,6 +339,21 @@ mod tests {
 
     const CONVERSE_USAGE: &str = r#"{"usage":{"inputTokens":10,"outputTokens":7,"totalTokens":29,"cacheReadInputTokens":3,"cacheWriteInputTokens":9,
         "cacheDetails":[{"ttl":"5m","inputTokens":4},{"ttl":"1h","inputTokens":5}]},"stopReason":"end_turn"}"#;
+
+    #[test]
+    fn a_converse_answer_in_one_piece_that_tells_no_usage_is_estimated_by_its_bytes_and_never_nothing() {
+        for (body, tokens) in [
+            (r#"{"output":{}}"#, 4),
+            (r#"{"output":{"message":{"content":["#, 9),
+            ("12345", 2),
+        ] {
+            let mut meter = AnswerMeter::default();
+            meter.whole(Operation::Converse, &HeaderMap::new(), body.as_bytes());
+            let reading = meter.reading();
+            assert!(!reading.exact, "{body}");
+            assert_eq!(reading.usage.output_tokens, Tokens::new(tokens), "{body}");
+        }
+    }
 
     #[test]
     fn a_converse_answer_is_exact_to_the_token_whole_and_in_events() {

@@ -97,12 +97,17 @@ impl StorageService {
         upload: &str,
         parts: &[StoredPart],
     ) -> Result<Completion, Error> {
-        let parts = parts.iter().map(|part| Part {
-            number: part.number,
-            size_bytes: part.size_bytes,
-            sha256: part.sha256.clone().unwrap_or_default(),
-        });
-        let wish = Parts { parts: parts.collect() };
+        let part = |part: &StoredPart| {
+            let sha256 = part.sha256.clone();
+            Ok(Part {
+                number: part.number,
+                size_bytes: part.size_bytes,
+                sha256: sha256.ok_or_else(|| Error::unavailable("the storage service tells no digest of a part"))?,
+            })
+        };
+        let wish = Parts {
+            parts: parts.iter().map(part).collect::<Result<_, Error>>()?,
+        };
         let wish = Bytes::from(serde_json::to_vec(&wish).map_err(Error::internal)?);
         let post = |request: RequestBuilder| {
             let request = request.header(CONTENT_LENGTH, wish.len());

@@ -87,10 +87,13 @@ pub struct Left {
     pub available: Amount,
 }
 
+/// So many bytes of a digest name a hold.
+const HOLD_NAME_BYTES: usize = 9;
+
 /// The name of a call's hold: 72 bits of the SHA-256 of its request id. Short, since an item holds many and is paid by its size.
 pub fn hold_name(request_id: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, request_id.as_bytes());
-    let start = digest.as_ref().get(..9).unwrap_or_default();
+    let (start, _) = digest.as_ref().split_at(HOLD_NAME_BYTES);
     format!("{HOLD_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(start))
 }
 
@@ -133,7 +136,7 @@ impl Store {
         }
         match unless_conflicting(update.update_expression(expression)).await {
             Ok(answer) => Ok(Hold::Held {
-                available: state(&answer.attributes.unwrap_or_default())?.available(),
+                available: after_update(answer.attributes)?.available(),
             }),
             Err(error) => match refused(error)? {
                 Some(state) if state.holds.contains_key(&name) => Ok(Hold::Held {
@@ -181,7 +184,7 @@ impl Store {
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             let refused = match unless_conflicting(update).await {
                 Ok(answer) => {
-                    let state = state(&answer.attributes.unwrap_or_default())?;
+                    let state = after_update(answer.attributes)?;
                     return Ok(Some(Left {
                         spent: state.spent,
                         available: state.available(),
@@ -309,6 +312,12 @@ where
     }
 }
 
+/// Reads the part of an item that an update gives back. It has what was changed, and every update changes both of these.
+fn after_update(attributes: Option<Item>) -> Result<BudgetState, Error> {
+    let item = attributes.filter(|item| ["spent", "available"].iter().all(|name| item.contains_key(*name)));
+    state(&item.ok_or_else(|| Error::unavailable("a budget's state that an update did not give back"))?)
+}
+
 /// Reads an item, or the part of one that an update gives back.
 pub(super) fn state(item: &Item) -> Result<BudgetState, Error> {
     // A part of an item lacks numbers; one that is there and is no number is a fault, and no nought.
@@ -338,6 +347,20 @@ fn percentages(value: &AttributeValue) -> Result<Vec<u8>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_update_that_gives_back_nothing_or_a_part_is_a_fault_and_no_empty_budget() {
+        let five = AttributeValue::N("5".to_owned());
+        let both = Item::from([("spent", five.clone()), ("available", five)].map(|(name, it)| (name.to_owned(), it)));
+        let read = after_update(Some(both.clone())).unwrap();
+        assert_eq!((read.spent, read.available), (Amount::new(5), 5));
+        assert!(after_update(None).is_err() && after_update(Some(Item::new())).is_err());
+        for name in ["spent", "available"] {
+            let mut part = both.clone();
+            part.remove(name);
+            assert!(after_update(Some(part)).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn a_state_with_what_is_no_number_is_a_fault_and_no_nought() {

@@ -381,8 +381,8 @@ fn digest(item: &Item, footprint: &Item) -> u64 {
     members(footprint, &mut bytes);
     context.update(&bytes);
     let digest = context.finish();
-    let first = digest.as_ref().first_chunk::<8>().copied().unwrap_or_default();
-    u64::from_be_bytes(first)
+    let first = digest.as_ref().iter().take(8);
+    first.fold(0, |mark, byte| mark << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::{Store, key, unavailable};
+use super::{Item, Store, key, unavailable};
 use crate::error::Error;
 
 /// What the attributes begin with; behind it stands the target's name.
@@ -24,8 +24,8 @@ impl Store {
             .send()
             .await
             .map_err(unavailable)?;
-        let attributes = answer.item.unwrap_or_default().into_iter();
-        Ok(attributes.filter_map(|(name, value)| rest(&name, &value)).collect())
+        // There is no item while nothing has rested.
+        answer.item.map_or(Ok(Vec::new()), |item| rests(&item))
     }
 
     /// Writes that a target rests until then. Of two who write, the last counts.
@@ -48,8 +48,42 @@ impl Store {
     }
 }
 
-fn rest(name: &str, value: &AttributeValue) -> Option<(String, Timestamp)> {
-    let millis = value.as_n().ok()?.parse().ok()?;
-    let until = Timestamp::from_millisecond(millis).ok()?;
-    Some((name.strip_prefix(PREFIX)?.to_owned(), until))
+/// The rests of an item. One that is there and cannot be read is a fault, and not a target that is well.
+fn rests(item: &Item) -> Result<Vec<(String, Timestamp)>, Error> {
+    let named = item
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
+    named
+        .map(|(target, value)| {
+            let millis = value
+                .as_n()
+                .map_err(|_| Error::internal("a rest's end that is no number"))?;
+            let millis = millis.parse().map_err(Error::internal)?;
+            Ok((
+                target.to_owned(),
+                Timestamp::from_millisecond(millis).map_err(Error::internal)?,
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_that_cannot_be_read_is_a_fault_and_the_items_other_attributes_are_none() {
+        let number = |digits: &str| AttributeValue::N(digits.to_owned());
+        let mut item = Item::from([
+            (format!("{PREFIX}east"), number("7000")),
+            ("expires_at".to_owned(), number("9")),
+            ("pk".to_owned(), AttributeValue::S("p".to_owned())),
+        ]);
+        let seven = Timestamp::from_second(7).unwrap();
+        assert_eq!(rests(&item).unwrap(), [("east".to_owned(), seven)]);
+        for bad in [AttributeValue::S("7".to_owned()), number("9223372036854775807")] {
+            item.insert(format!("{PREFIX}west"), bad);
+            assert!(rests(&item).is_err());
+        }
+    }
 }

@@ -87,8 +87,15 @@ impl Counters {
             Some(batch) => batch,
             None if gathered.tally.is_empty() => return None,
             None => {
+                // Without a token nothing is taken: what has gathered waits for the next time.
+                let token = match random::identifier("m") {
+                    Ok(token) => token,
+                    Err(error) => {
+                        tracing::error!(error = ?error, "the counters cannot be written");
+                        return None;
+                    }
+                };
                 let tally = std::mem::take(&mut gathered.tally);
-                let token = random::identifier("m").ok()?;
                 (
                     CounterBatch::new(token, self.function, self.shard, &tally),
                     Stopwatch::start(),

@@ -150,12 +150,14 @@ fn has_system_tool(config: &str) -> bool {
     };
     let lists = config.iter().filter(|(name, _)| name == "tools");
     lists.map(|(_, tools)| tools.get()).any(|tools| {
-        let tools: Vec<&RawValue> = serde_json::from_str(tools).unwrap_or_default();
-        tools.iter().any(|tool| {
-            let members = json::members(tool.get()).unwrap_or_default();
-            members.iter().any(|(kind, _)| kind == "systemTool")
-        })
+        let tools = serde_json::from_str::<Option<Vec<&RawValue>>>(tools);
+        tools.map_or(true, |tools| tools.iter().flatten().any(|tool| is_system_tool(tool)))
     })
+}
+
+/// What is no object may be one to somebody else.
+fn is_system_tool(tool: &RawValue) -> bool {
+    json::members(tool.get()).map_or(true, |members| members.iter().any(|(kind, _)| kind == "systemTool"))
 }
 
 fn check_additional(object: &Object<'_>) -> Result<(), Error> {

@@ -13,31 +13,13 @@ use tests::fixtures::{
     ADMIN_KEY, API_KEY, CLIENT_ID, REVOKED_KEY, UNKNOWN_KEY, access_token, held_clock, made_at, told,
 };
 use tests::in_process::Functions;
-use tests::redis::Redis;
+use tests::redis::{Redis, functions_over};
 
 use super::options;
 
 /// The functions over Redis, which remembers for `local_seconds` in each environment.
 async fn over_redis(backing: &Backing, url: &str, local_seconds: &str) -> Functions {
-    let secrets = Aws::from_environment(backing.variables("admin", &[]))
-        .unwrap()
-        .secretsmanager();
-    let _ = secrets
-        .create_secret()
-        .name("cache")
-        .secret_string(Redis::secret())
-        .send()
-        .await;
-    Functions::with(
-        backing,
-        &[
-            ("TOLLGATE_CACHE_KIND", "redis"),
-            ("TOLLGATE_CACHE_REDIS_URL", url),
-            ("TOLLGATE_CACHE_REDIS_SECRET", "cache"),
-            ("TOLLGATE_CACHE_REDIS_TIMEOUT_MILLISECONDS", "2000"),
-            ("TOLLGATE_CACHE_LOCAL_SECONDS", local_seconds),
-        ],
-    )
+    functions_over(backing, url, &[("TOLLGATE_CACHE_LOCAL_SECONDS", local_seconds)]).await
 }
 
 /// `DELETE /api/keys/{id}` by its owner.

@@ -4,11 +4,11 @@ use gateway::budget::{ScopeKind, Unit, Window};
 use localstack::bedrock::{BetaScript, Naming};
 use serde_json::{Value, json};
 use tests::backing::Backing;
-use tests::books::{assert_rows_equal_bills, balanced, organisation, plant, rows};
+use tests::books::{assert_rows_equal_bills, plant, rows};
 use tests::event::{bedrock_body, invoke_stream, messages, request};
 use tests::in_process::Functions;
 
-use super::{ALICE, asking};
+use super::{ALICE, asking, assert_budget_spent_what_was_billed};
 
 /// Three that Bedrock refuses, as it was seen to.
 const REFUSED: [&str; 3] = [
@@ -81,11 +81,7 @@ async fn three_refused_betas_cost_one_extra_call_and_then_none() {
             }
             let (rows, ledger) = (rows(&backing.store(), ALICE).await, backing.mock.ledger());
             assert_rows_equal_bills(&rows, &ledger.calls);
-            let budget = balanced(&backing.store(), &organisation(functions.clock.now()))
-                .await
-                .unwrap();
-            assert_eq!(budget.spent.as_u128(), ledger.totals.cost_picodollars);
-            assert!(budget.holds.is_empty());
+            assert_budget_spent_what_was_billed(&backing, &functions).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use tests::in_process::Functions;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use super::{ALIAS, ALICE, ask, asking, failing, regions, row, two, with_targets};
+use super::{ALIAS, ALICE, ask, asking, assert_budget_spent_what_was_billed, failing, regions, row, two, with_targets};
 
 const WITH_PROFILES: [(&str, &str); 2] = [("east.profile", "us"), ("west.profile", "global")];
 
@@ -41,11 +41,7 @@ async fn what_one_target_refuses_another_answers_and_the_row_is_of_that_one() {
             ("global.anthropic.claude-sonnet-4-5-20250929-v1:0", Some("global"))
         );
         assert_rows_equal_bills(&[row], &ledger.calls);
-        let budget = balanced(&backing.store(), &organisation(functions.clock.now()))
-            .await
-            .unwrap();
-        assert_eq!(budget.spent.as_u128(), ledger.totals.cost_picodollars);
-        assert!(budget.holds.is_empty());
+        assert_budget_spent_what_was_billed(&backing, &functions).await;
     }
 }
 

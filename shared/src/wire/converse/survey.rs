@@ -75,9 +75,17 @@ impl Reading {
         self.survey.text_bytes = self.survey.text_bytes.saturating_add(length(text.as_bytes()));
     }
 
+    /// The members of what must be an object. What is none says nothing that could be measured.
+    fn members<'t>(&mut self, object: &'t str) -> Vec<(String, &'t RawValue)> {
+        json::members(object).unwrap_or_else(|_| {
+            self.survey.unbounded |= object != "null";
+            Vec::new()
+        })
+    }
+
     fn tools(&mut self, config: &str) {
         self.again(config);
-        let members = json::members(config).unwrap_or_default();
+        let members = self.members(config);
         for (_, tools) in members.iter().filter(|(name, _)| name == "tools") {
             let count = serde_json::from_str::<Vec<&RawValue>>(tools.get()).map_or(1, |tools| length_of(&tools));
             self.survey.tools = self.survey.tools.saturating_add(count);
@@ -91,14 +99,17 @@ impl Reading {
             #[serde(default)]
             budget_tokens: Option<u64>,
         }
-        for (name, value) in json::members(fields).unwrap_or_default() {
+        for (name, value) in self.members(fields) {
             match name.as_str() {
                 "thinking" | "reasoning_config" => {
-                    let budget = serde_json::from_str::<Thinking>(value.get())
-                        .ok()
-                        .and_then(|it| it.budget_tokens);
                     let survey = &mut self.survey;
-                    survey.thinking_tokens = survey.thinking_tokens.max(budget.unwrap_or_default());
+                    match serde_json::from_str::<Option<Thinking>>(value.get()) {
+                        Ok(thinking) => {
+                            let budget = thinking.and_then(|it| it.budget_tokens).unwrap_or_default();
+                            survey.thinking_tokens = survey.thinking_tokens.max(budget);
+                        }
+                        Err(_) => survey.unbounded = true,
+                    }
                 }
                 "tools" => self.tools(&format!(r#"{{"tools":{}}}"#, value.get())),
                 "context_management" => self.survey.compacts |= may_say(value.get(), "compact"),
@@ -143,12 +154,12 @@ impl Reading {
     }
 
     fn document(&mut self, document: &str) {
-        let members = json::members(document).unwrap_or_default();
+        let members = self.members(document);
         let mut formats = members.iter().filter(|(name, _)| name == "format").peekable();
         let is_text = formats.peek().is_some() && formats.all(|(_, format)| TEXT_FORMATS.contains(&format.get()));
         let mut bounded = false;
         for (_, source) in members.iter().filter(|(name, _)| name == "source") {
-            for (kind, value) in json::members(source.get()).unwrap_or_default() {
+            for (kind, value) in self.members(source.get()) {
                 match kind.as_str() {
                     "text" => bounded = true,
                     "bytes" if is_text => bounded = true,
@@ -164,7 +175,7 @@ impl Reading {
     }
 
     fn result(&mut self, result: &str) {
-        let members = json::members(result).unwrap_or_default();
+        let members = self.members(result);
         for (_, content) in members.iter().filter(|(name, _)| name == "content") {
             self.blocks(content.get());
         }
@@ -270,6 +281,8 @@ mod tests {
             r#"{"guardContent":{"image":{}}}"#,
             r#"{"toolResult":{"content":[{"video":{}}]}}"#,
             r#"{"toolResult":{"content":1}}"#,
+            r#"{"toolResult":1}"#,
+            r#"{"document":{"format":"txt","source":{"text":"a"},"source":1}}"#,
             "1",
         ] {
             assert!(of(&with(block)).unbounded, "{block}");
@@ -305,6 +318,14 @@ mod tests {
             fields(r#"{"thinking":{"type":"enabled","budget_tokens":8000}}"#).thinking_tokens,
             8000
         );
+        for unreadable in [
+            r#"[{"max_tokens":64000}]"#,
+            r#"{"thinking":{"budget_tokens":8e3}}"#,
+            r#"{"thinking":1}"#,
+        ] {
+            assert!(fields(unreadable).unbounded, "{unreadable}");
+        }
+        assert!(!fields("null").unbounded && !fields(r#"{"thinking":null}"#).unbounded);
         let longer = fields(r#"{"max_\u0074okens":64000}"#);
         assert_eq!((longer.max_tokens, longer.can_be_shortened), (None, false));
         assert_eq!(fields(r#"{"tools":[{"type":"computer_20250124"}]}"#).tools, 1);

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use dynoxide::Database;
+use tokio::sync::oneshot;
 
 use super::Error;
 use super::server::{Server, Serving};
@@ -32,7 +33,14 @@ pub(super) fn start(file: &Path) -> Result<Server, Error> {
         .map_err(Error::io("cannot start DynamoDB"))?;
     std::thread::Builder::new()
         .name("dynamodb".to_owned())
-        .spawn(move || runtime.block_on(serve(listener, database, serving)))
+        .spawn(move || {
+            let Serving { stopped, finished } = serving;
+            runtime.block_on(serve(listener, database, stopped));
+            // A connection's task may keep the database open a moment longer than the server runs. The table's file is whole
+            // when the last of them has ended, and only then may the program end.
+            drop(runtime);
+            drop(finished);
+        })
         .map_err(Error::io("cannot start DynamoDB"))?;
     Ok(server)
 }
@@ -54,8 +62,7 @@ fn open(file: &Path) -> Result<Database, Error> {
     Ok(database)
 }
 
-async fn serve(listener: TcpListener, database: Database, serving: Serving) {
-    let Serving { stopped, finished } = serving;
+async fn serve(listener: TcpListener, database: Database, stopped: oneshot::Receiver<()>) {
     let shutdown = async move {
         let _ = stopped.await;
     };
@@ -66,5 +73,4 @@ async fn serve(listener: TcpListener, database: Database, serving: Serving) {
     if let Err(reason) = served {
         tracing::error!(reason, "DynamoDB ended");
     }
-    drop(finished);
 }

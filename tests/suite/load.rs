@@ -47,7 +47,9 @@ fn breaks() -> Vec<(&'static str, fn(&mut Evidence))> {
             let refused = it.seen.iter_mut().find(|seen| seen.kind == Kind::BadKey).unwrap();
             refused.request_id = row;
         }),
-        ("does not balance", |it| it.books.budgets.values_mut().next().unwrap().available += 1),
+        ("does not balance", |it| {
+            it.books.budgets.values_mut().next().unwrap().available += 1
+        }),
         ("picodollars of one payer", |it| {
             it.books.budgets.values_mut().last().unwrap().spent_since += 1;
         }),
@@ -56,10 +58,14 @@ fn breaks() -> Vec<(&'static str, fn(&mut Evidence))> {
         ("uploads were made", |it| drop(it.stored.pop())),
         ("calls were made", |it| drop(it.seen.pop())),
         ("authorizations refused", |it| it.counts.refused += 1),
-        ("requests answered 2xx", |it| *it.counts.classes.get_mut("2xx").unwrap() += 1),
+        ("requests answered 2xx", |it| {
+            *it.counts.classes.get_mut("2xx").unwrap() += 1
+        }),
         ("access tokens checked", |it| it.counts.tokens += 1),
         ("counts of tokens", |it| it.books.token_counts += 1),
-        ("answered 200", |it| it.seen[0].trouble = Some("it broke off".to_owned())),
+        ("answered 200", |it| {
+            it.seen[0].trouble = Some("it broke off".to_owned())
+        }),
     ]
 }
 

@@ -98,5 +98,9 @@ async fn tell(wish: Wish, progress: Arc<Progress>) {
             "load: {calls} of {} calls, {uploads} of {} uploads, {seconds} s   {end}",
             wish.calls, wish.uploads
         );
+        if (calls, uploads) == (wish.calls, wish.uploads) {
+            eprintln!("load: all are answered; now everybody who counts is asked");
+            return;
+        }
     }
 }

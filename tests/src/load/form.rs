@@ -9,6 +9,8 @@ use crate::local::{ALIAS, MODEL};
 const NOVA: &str = "us.amazon.nova-2-lite-v1:0";
 /// What several calls have in common, which the cache keeps.
 const COMMON: &str = "What all of them are told, to the letter. ";
+/// So many calls in a row have it in common.
+const IN_COMMON: usize = 300;
 
 /// A form of model call: an API, in one piece or streamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,7 +131,7 @@ impl Form {
 
     /// Lets the cache keep what many calls have in common, for five minutes or, where the API tells that apart in its answers, for an hour.
     pub fn cache(self, model: &str, number: usize, body: &mut Value) {
-        let common = COMMON.repeat(20);
+        let common = format!("{} {}", number / IN_COMMON, COMMON.repeat(20));
         match self {
             Self::Messages | Self::MessagesStream | Self::Invoke | Self::InvokeStream => {
                 let ttl = if number.is_multiple_of(4) { "1h" } else { "5m" };

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::compare::{Call, Comparison, Source, calls, comparisons, differences};
+use super::compare::comparisons;
+use super::comparison::{Comparison, Source};
+use super::differences::differences;
+use super::matched::{Call, calls};
 use super::{Books, Evidence, Kind};
 
 /// So many differences are printed; the rest is counted. JSON has all.
@@ -65,19 +68,8 @@ fn in_words(comparison: &Comparison) -> String {
     let said = comparison
         .said
         .iter()
-        .map(|(source, count)| format!("{} {count}", name(*source)));
+        .map(|(source, count)| format!("{} {count}", source.label()));
     format!("{}: {}", comparison.what, said.collect::<Vec<_>>().join(", "))
-}
-
-fn name(source: Source) -> &'static str {
-    match source {
-        Source::Clients => "clients",
-        Source::Rows => "rows",
-        Source::Ledger => "ledger",
-        Source::Budgets => "budgets",
-        Source::Metrics => "/metrics",
-        Source::Lines => "metric lines",
-    }
 }
 
 fn lines(calls: &[Call<'_>], books: &Books) -> Vec<Line> {
@@ -133,7 +125,7 @@ impl fmt::Display for Report {
         for line in &self.kinds {
             writeln!(out, "{line}")?;
         }
-        writeln!(out, "\n| in all | {} | |", Source::ALL.map(name).join(" | "))?;
+        writeln!(out, "\n| in all | {} | |", Source::ALL.map(Source::label).join(" | "))?;
         writeln!(out, "|---|{}---|", "---:|".repeat(Source::ALL.len()))?;
         for comparison in &self.comparisons {
             let said = |source| {

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt events bench
+.PHONY: help run test lint fmt events bench load
 
 help: ## what there is to type
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,3 +27,7 @@ bench: ## cold start, size, warm call and what budgets add, of the release build
 	$${CARGO_TARGET_DIR:-target}/release/bench
 	$${CARGO_TARGET_DIR:-target}/release/bench_money
 	$${CARGO_TARGET_DIR:-target}/release/bench_metrics
+
+load: ## 100 uploads and 10,000 calls on this machine: do clients, books and metrics agree? (LOAD="--calls 500")
+	cargo build --locked --workspace
+	@tools/load $(LOAD)

@@ -3,7 +3,7 @@
 //! - [`in_process`]: the functions' routers behind the layers that Lambda runs, over the embedded AWS and the Bedrock mock;
 //! - [`cargo_lambda`]: the functions' binaries under `cargo lambda watch`, over the same;
 //! - [`local`]: the program `local` and all that it starts, asked over HTTP;
-//! - [`paced`]: the same, by a clock that a test sets;
+//! - [`paced`]: the same, by a clock that a test sets; [`load`]: the same under load, and whether all who count agree;
 //! - [`fixtures`]: what the table, the bucket and the secret hold in either case;
 //! - [`books`]: budgets that tests plant, and books that they audit;
 //! - [`unreliable`]: a proxy before the table that fails on demand, for either way, and counts;
@@ -30,6 +30,7 @@ pub mod fixtures;
 pub mod foreign;
 pub mod golden;
 pub mod in_process;
+pub mod load;
 pub mod local;
 pub mod paced;
 pub mod placeholder;

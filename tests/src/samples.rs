@@ -28,7 +28,8 @@ impl Samples {
         Self::of(&Caller::at(&stack.ready().lambda).get("/metrics").await)
     }
 
-    fn of(answer: &Answer) -> Self {
+    /// What an answer to a scraper says.
+    pub fn of(answer: &Answer) -> Self {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4");
         Self::parse(std::str::from_utf8(&answer.body).unwrap())

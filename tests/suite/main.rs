@@ -20,6 +20,7 @@ mod forged;
 mod health;
 mod independent;
 mod invocation_log;
+mod load;
 mod login;
 mod metering;
 mod metrics_list;

@@ -117,14 +117,14 @@ class Run(unittest.TestCase):
         names = ("gateway", "gateway_tls", "ca", "api_key", "admin_key")
         text = run.CLIENTS.format(**{name: f"<{name}>" for name in names}, body=run.BODY)
         blocks = [block for block in text.split("\n\n") if block.startswith("  #")]
-        self.assertEqual(len(blocks), 6)
+        self.assertEqual(len(blocks), 7)
         programs = 0
         for block in blocks:
             words = shlex.split(block, comments=True)  # raises on a quote that does not end
             if "-c" in words:
                 ast.parse(words[words.index("-c") + 1])
                 programs += 1
-        self.assertEqual(programs, 2)
+        self.assertEqual(programs, 3)
         json.loads(run.BODY)
 
 

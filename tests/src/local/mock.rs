@@ -115,6 +115,11 @@ impl Mock {
         .await
     }
 
+    /// How often it was asked to count tokens.
+    pub async fn token_counts(&self) -> u64 {
+        self.control("ledger").await["totals"]["count_tokens"].as_u64().unwrap()
+    }
+
     /// Returns when the invocation log's records of all calls that are not open are in S3.
     pub async fn flush_log(&self) {
         let answer = self.0.send("POST", "/_mock/log/flush", &[], "").await;

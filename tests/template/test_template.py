@@ -112,6 +112,11 @@ ACTIONS = {
 REACH_FILES = {"invoke", "stream", "upload", "admin", "sweep"}
 for name in REACH_FILES:
     ACTIONS[name] |= {"secretsmanager:GetSecretValue"}
+# By the deployment's own key, where there is one: test_keys.py.
+for name in ACTIONS:
+    ACTIONS[name] |= {"kms:Decrypt"}
+for name in ("upload", "sweep"):
+    ACTIONS[name] |= {"kms:GenerateDataKey"}
 # What is there by a condition alone: rights, by the parameter without which they are not.
 CONDITIONAL = {
     ("sts", "HasUpstreamRoles"),
@@ -120,6 +125,7 @@ CONDITIONAL = {
     ("sns", "HasAlertTopic"),
     ("secretsmanager", "HasAlertWebhook"),
     ("secretsmanager", "HasStorageSecret"),
+    ("kms", "HasKmsKey"),
 }
 # What identity providers gave us: made by hand, under the stack's name.
 LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/login/*"
@@ -153,8 +159,8 @@ TLS = {f"TLS_{it}" for it in ("ENABLED", "CA_FILE", "CERTIFICATE_FILE", "KEY_FIL
 STORAGE = {"BASE_URL", "TOKEN_BASE_URL", "TOKEN_CLIENT_ID", "TOKEN_CLIENT_SECRET_NAME"} | TLS | {f"TOKEN_{it}" for it in TLS}
 for name in REACH_FILES:
     ENVIRONMENT[name] |= {f"TOLLGATE_STORAGE_SERVICE_{it}" for it in STORAGE}
-# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored. Alarms and the dashboard are billed by
-# the month, and there only where they are asked for (test_alarms.py).
+# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored. Alarms, the dashboard and the web ACL
+# are billed by the month, and there only where they are asked for (test_alarms.py, test_web_acl.py).
 BILLED_BY_USE = {
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::Deployment",
@@ -176,6 +182,8 @@ BILLED_BY_USE = {
     "AWS::S3::BucketPolicy",
     "AWS::SQS::Queue",
     "AWS::SecretsManager::Secret",
+    "AWS::WAFv2::WebACL",
+    "AWS::WAFv2::WebACLAssociation",
 }
 
 
@@ -443,6 +451,7 @@ class Roles(unittest.TestCase):
                 "s3": [{"Fn::Sub": "${Bucket.Arn}/files/*"}],
                 "bedrock": [{"Fn::Sub": model} for model in models],
                 "sts": [{"Fn::Split": [",", {"Ref": "UpstreamRoleArns"}]}],
+                "kms": [{"Ref": "KmsKeyArn"}],
             }
             index = {"Fn::Sub": "${Table.Arn}/index/by_day"}
             if name == "sweep":
@@ -514,9 +523,14 @@ class Roles(unittest.TestCase):
             "HasStorageSecret": "StorageServiceClientSecretArn",
             "HasStorageLayer": "StorageServiceTlsLayerArn",
             "HasAlarms": "AlarmTopicArn",
+            "HasKmsKey": "KmsKeyArn",
+            "HasGivenWebAcl": "WebAclArn",
         }
         conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}
         conditions["HasDashboard"] = {"Fn::Equals": [{"Ref": "Dashboard"}, "true"]}
+        own = [{"Fn::Equals": [{"Ref": "Waf"}, "true"]}, {"Fn::Equals": [{"Ref": "WebAclArn"}, ""]}]
+        conditions["HasOwnWebAcl"] = {"Fn::And": own}
+        conditions["HasWebAcl"] = {"Fn::Or": [{"Condition": "HasGivenWebAcl"}, {"Condition": "HasOwnWebAcl"}]}
         self.assertEqual(transformed()["Conditions"], conditions)
         for parameter in parameters.values():
             self.assertEqual(source()["Parameters"][parameter]["Default"], "", parameter)
@@ -590,10 +604,12 @@ class Template(unittest.TestCase):
         unknown = {name for name in references(template) if name not in known and not name.startswith("AWS::")}
         self.assertEqual(unknown, set())
 
-    def test_every_parameter_is_bounded(self):
+    def test_every_parameter_is_bounded_and_says_to_what(self):
         for name, parameter in source()["Parameters"].items():
             bounded = {"AllowedValues", "AllowedPattern"} & set(parameter) or {"MinValue", "MaxValue"} <= set(parameter)
             self.assertTrue(bounded, name)
+            # Without it CloudFormation answers a wrong value with the pattern.
+            self.assertTrue(parameter.get("ConstraintDescription"), name)
 
     def test_every_default_is_allowed(self):
         for name, parameter in source()["Parameters"].items():

@@ -129,7 +129,7 @@ CONDITIONAL = {
 }
 # What identity providers gave us: made by hand, under the stack's name.
 LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/login/*"
-READS_BY_DAY = {"admin"}
+READS_BY_DAY = {"admin", "sweep"}
 EVERY_FUNCTION = {
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "TOLLGATE_LOG",
@@ -458,7 +458,6 @@ class Roles(unittest.TestCase):
                 log = "arn:${AWS::Partition}:s3:::${InvocationLogBucket}"
                 records = "/*AWSLogs/${AWS::AccountId}/BedrockModelInvocationLogs/${AWS::Region}/*"
                 allowed |= {
-                    "dynamodb": [{"Fn::GetAtt": ["Table", "Arn"]}, index],
                     "secretsmanager": [{"Ref": "AlertWebhookSecret"}],
                     "s3": [{"Fn::Sub": log}, {"Fn::Sub": log + records}],
                     "events": [{"Ref": "AlertBusArn"}],
@@ -484,6 +483,10 @@ class Roles(unittest.TestCase):
                     self.assertIn(name, REACH_FILES)
                     self.assertEqual(statement["Action"], ["secretsmanager:GetSecretValue"])
                     continue
+                if statement["Action"] == ["bedrock:CountTokens"]:
+                    # Counted is for models, and for no profile.
+                    self.assertEqual(named, [{"Fn::Sub": models[0]}])
+                    continue
                 if name in ("upload", "admin") and named == [{"Fn::GetAtt": ["Bucket", "Arn"]}]:
                     self.assertEqual(statement["Action"], ["s3:ListBucket"])
                     continue
@@ -497,6 +500,27 @@ class Roles(unittest.TestCase):
                     self.assertEqual(statement["Action"], rotation)
                     continue
                 self.assertEqual(sorted(named, key=str), sorted(allowed[service], key=str), (name, service))
+
+    def test_none_is_on_every_resource_or_for_every_action(self):
+        """What has a `*` in it is listed, with what it stands for."""
+        patterns = {
+            # Below one resource of the deployment's.
+            "${Bucket.Arn}/files/*",
+            LOGIN_SECRETS,
+            "arn:${AWS::Partition}:s3:::${InvocationLogBucket}/*AWSLogs/${AWS::AccountId}/BedrockModelInvocationLogs/${AWS::Region}/*",
+            # A profile calls its model in the regions that it chooses, and which models there are is the account's affair (docs/api.md).
+            "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
+            "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:inference-profile/*",
+            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:application-inference-profile/*",
+        }
+        found = set()
+        for name, function in functions_by_binary().items():
+            for statement in role_statements(function):
+                self.assertNotIn("*", "".join(listed(statement["Action"])), name)
+                for resource in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]):
+                    if "*" in str(resource):
+                        found.add(resource["Fn::Sub"])
+        self.assertEqual(found, patterns)
 
     def test_a_right_that_a_parameter_asks_for_is_not_there_without_it(self):
         found = set()

@@ -14,10 +14,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use s3s::auth::Credentials;
 use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
+use crate::privileges::Privileges;
+
+use super::access::may_know_what_is_missing;
 use super::uploads::{Named, Part as KnownPart, Uploads};
 
 const MOST_LISTED: usize = 1000;
@@ -26,6 +30,7 @@ const MOST_LISTED: usize = 1000;
 pub(super) struct Buckets {
     files: FileSystem,
     uploads: Uploads,
+    privileges: Privileges,
 }
 
 type Answer<'a, O> = Pin<Box<dyn Future<Output = S3Result<S3Response<O>>> + Send + 'a>>;
@@ -65,8 +70,6 @@ impl S3 for Buckets {
         get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
         put_object(PutObjectInput) -> PutObjectOutput;
         copy_object(CopyObjectInput) -> CopyObjectOutput;
-        get_object(GetObjectInput) -> GetObjectOutput;
-        head_object(HeadObjectInput) -> HeadObjectOutput;
         delete_object(DeleteObjectInput) -> DeleteObjectOutput;
         delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
         list_objects(ListObjectsInput) -> ListObjectsOutput;
@@ -74,6 +77,8 @@ impl S3 for Buckets {
     }
 
     done_here! {
+        get_object(GetObjectInput) -> GetObjectOutput by object;
+        head_object(HeadObjectInput) -> HeadObjectOutput by head;
         create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput by begin;
         upload_part(UploadPartInput) -> UploadPartOutput by put_part;
         list_parts(ListPartsInput) -> ListPartsOutput by listed;
@@ -84,10 +89,32 @@ impl S3 for Buckets {
 
 impl Buckets {
     /// These files, with what is known of uploads in a folder of its own.
-    pub(super) fn new(files: FileSystem, uploads: PathBuf) -> Self {
+    pub(super) fn new(files: FileSystem, uploads: PathBuf, privileges: Privileges) -> Self {
         Self {
             files,
             uploads: Uploads::new(uploads),
+            privileges,
+        }
+    }
+
+    async fn object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let (caller, bucket) = (request.credentials.clone(), request.input.bucket.clone());
+        let answer = self.files.get_object(request).await;
+        answer.map_err(|error| self.of_missing(error, caller.as_ref(), &bucket))
+    }
+
+    async fn head(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        let (caller, bucket) = (request.credentials.clone(), request.input.bucket.clone());
+        let answer = self.files.head_object(request).await;
+        answer.map_err(|error| self.of_missing(error, caller.as_ref(), &bucket))
+    }
+
+    fn of_missing(&self, error: S3Error, caller: Option<&Credentials>, bucket: &str) -> S3Error {
+        let is_missing = *error.code() == S3ErrorCode::NoSuchKey;
+        if is_missing && !may_know_what_is_missing(&self.privileges, caller, bucket) {
+            s3_error!(AccessDenied, "Access Denied")
+        } else {
+            error
         }
     }
 

@@ -1,0 +1,365 @@
+//! Least privilege, observed: a tour of all functions through all their duties, over the embedded AWS that holds each of them to its role.
+//!
+//! That a role suffices is shown by every test of this folder on `local`'s own host; that it allows nothing for nothing, here.
+
+use std::collections::BTreeSet;
+
+use localstack::bedrock::{APPLICATION_PROFILE_ARN, APPLICATION_PROFILE_MODEL};
+use localstack::privileges::{Allowed, Report};
+use localstack::template::{Template, Values};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tests::local::{Caller, Route, Stack, User, directed, eventually, make_secret, marker, root};
+use tests::paced::Paced;
+use tests::provider::{CLIENT_ID, CLIENT_SECRET, Oidc};
+
+use super::authorization::Matrix;
+use super::killed_uploads::Upload;
+use super::login::{SECRET, tokens_of};
+
+/// What no call of a function can use here, whatever it does: the function (or `*`), the action, and why.
+const UNSEEN: [(&str, &str, &str); 3] = [
+    (
+        "*",
+        "logs:CreateLogStream",
+        "Lambda itself writes a function's log, by the role",
+    ),
+    (
+        "*",
+        "logs:PutLogEvents",
+        "Lambda itself writes a function's log, by the role",
+    ),
+    (
+        "sweep",
+        "sqs:SendMessage",
+        "Lambda itself sends what failed three times, by the role",
+    ),
+];
+
+/// Rights that are there by a parameter which the tour's stack does not have: the parameter, the action, who has it, and where else it is
+/// seen to be used.
+const BY_PARAMETER: [(&str, &str, &[&str], &str); 9] = [
+    (
+        "SettingsObject",
+        "s3:GetObject",
+        &EVERY,
+        "read at the start (tests/suite/configuration.rs)",
+    ),
+    (
+        "SettingsParameter",
+        "ssm:GetParameter",
+        &EVERY,
+        "read at the start (tests/suite/configuration.rs)",
+    ),
+    (
+        "CacheSecretArn",
+        "secretsmanager:GetSecretValue",
+        &["admin", "authorizer", "invoke", "stream", "token"],
+        "Redis and its secret (tests/suite/cache)",
+    ),
+    (
+        "StorageServiceClientSecretArn",
+        "secretsmanager:GetSecretValue",
+        &["admin", "invoke", "stream", "sweep", "upload"],
+        "a storage service and its tokens (tests/suite/storage, large_files.rs)",
+    ),
+    (
+        "UpstreamRoleArns",
+        "sts:AssumeRole",
+        &["invoke", "stream", "sweep"],
+        "roles of other accounts: there is one account here, and no STS",
+    ),
+    (
+        "AlertBusArn",
+        "events:PutEvents",
+        &["sweep"],
+        "there is no EventBridge here (tests/suite/sweep/alerts.rs)",
+    ),
+    (
+        "AlertTopicArn",
+        "sns:Publish",
+        &["sweep"],
+        "there is no SNS here (tests/suite/sweep/alerts.rs)",
+    ),
+    (
+        "AlertWebhookUrl",
+        "secretsmanager:GetSecretValue",
+        &["sweep"],
+        "what a webhook is signed by (tests/suite/sweep/alerts.rs)",
+    ),
+    (
+        "KmsKeyArn",
+        "kms:",
+        &EVERY,
+        "services use the key for a function; nothing is encrypted by one here (tests/template/test_keys.py)",
+    ),
+];
+const EVERY: [&str; 7] = ["admin", "authorizer", "invoke", "stream", "sweep", "token", "upload"];
+
+/// Each role allows what its function does, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_right_of_every_role_is_used_and_no_other_is_asked_for() {
+    let (oidc, paced) = (Oidc::start().await, Paced::new());
+    let file = configuration(&oidc);
+    let profile = format!("ApplicationProfiles={APPLICATION_PROFILE_ARN}={APPLICATION_PROFILE_MODEL}");
+    let arguments = [
+        "--login",
+        file.path().to_str().unwrap(),
+        "--environments",
+        "2",
+        "--parameter",
+        &profile,
+        // With each answer: what is counted is written too.
+        "--parameter",
+        "MetricsFlushSeconds=0",
+    ];
+    let stack = paced.stack(&arguments).await;
+    make_secret(&stack, SECRET, CLIENT_SECRET).await;
+    Matrix::new(&stack).await.tour(&stack).await;
+    people(&stack, &oidc).await;
+    models(&stack).await;
+    refused(&stack).await;
+    uploads(&stack).await;
+    left_behind(&stack, &paced).await;
+    migration(&stack).await;
+    let report = report(&stack).await;
+    assert!(
+        report.denied.is_empty(),
+        "asked for and not allowed: {:#?}",
+        report.denied
+    );
+    let unused = report.allowed.into_iter().filter(|it| !it.used && !is_unseen(it));
+    let unused: Vec<_> = unused
+        .map(|it| format!("{} {} {}", it.function, it.action, it.resource))
+        .collect();
+    assert!(unused.is_empty(), "allowed and not used:\n{}", unused.join("\n"));
+}
+
+/// What a parameter adds to roles is listed, and nothing of it is there without the parameter.
+#[test]
+fn every_right_that_is_there_by_a_parameter_alone_is_known() {
+    let plain = rights(&[]);
+    for (parameter, action, functions, _) in BY_PARAMETER {
+        let with: BTreeSet<_> = rights(&[parameter]).difference(&plain).cloned().collect();
+        assert!(
+            with.iter().all(|(_, added)| added.starts_with(action)),
+            "{parameter}: {with:?}"
+        );
+        let who: BTreeSet<_> = with.into_iter().map(|(function, _)| function).collect();
+        assert_eq!(who, functions.iter().map(ToString::to_string).collect(), "{parameter}");
+    }
+    let every: Vec<_> = BY_PARAMETER.into_iter().map(|(parameter, ..)| parameter).collect();
+    let one_by_one = every
+        .iter()
+        .flat_map(|parameter| rights(&[parameter]))
+        .collect::<BTreeSet<_>>();
+    assert_eq!(rights(&every), one_by_one);
+}
+
+/// (function, action and resource) of all that is allowed where these parameters have a value.
+fn rights(parameters: &[&str]) -> BTreeSet<(String, String)> {
+    let value = |parameter: &str| (parameter.to_owned(), format!("a-value-of/{parameter}"));
+    let mut values = Values {
+        parameters: parameters.iter().map(|parameter| value(parameter)).collect(),
+        ..Values::default()
+    };
+    values
+        .parameters
+        .insert("Issuer".to_owned(), "https://gate.example".to_owned());
+    let template = Template::read(&root().join("template.yaml"), &values).unwrap();
+    let mut rights = BTreeSet::new();
+    for function in &template.functions {
+        let role = function.role.as_ref().unwrap();
+        for statement in role.statements.iter().filter(|statement| statement.allows) {
+            for (action, resource) in statement
+                .actions
+                .iter()
+                .flat_map(|it| statement.resources.iter().map(move |on| (it, on)))
+            {
+                rights.insert((function.name.clone(), format!("{action} {resource}")));
+            }
+        }
+    }
+    rights
+}
+
+fn is_unseen(allowed: &Allowed) -> bool {
+    UNSEEN
+        .iter()
+        .any(|(function, action, _)| ["*", &allowed.function].contains(function) && *action == allowed.action)
+}
+
+async fn report(stack: &Stack) -> Report {
+    let answer = Caller::at(&stack.ready().lambda).get("/privileges").await;
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// Sign-in, with a provider whose groups a directory tells of.
+fn configuration(oidc: &Oidc) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let configured = json!({
+        "clients": [{"client_id": "app", "name": "App", "redirect_uris": ["http://127.0.0.1/cb"], "consent": "implied"}],
+        "providers": [{"id": "idp", "kind": "oidc", "client_id": CLIENT_ID, "secret": SECRET, "issuer": oidc.url,
+                       "rules": {"everyone": {"roles": ["user"], "team": "tour"}}}],
+        "directory": {"provider": "idp"},
+    });
+    std::fs::write(file.path(), configured.to_string()).unwrap();
+    file
+}
+
+async fn ok(caller: &Caller, method: &str, path: &str, body: &Value) -> Value {
+    let content_type = match path.starts_with("/scim/") {
+        true => "application/scim+json",
+        false => "application/json",
+    };
+    let headers = [("content-type", content_type)];
+    let answer = caller.send(method, path, &headers, body.to_string()).await;
+    assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+    match answer.body.is_empty() {
+        true => Value::Null,
+        false => answer.json(),
+    }
+}
+
+/// Sign-in, sessions, a second admin who stops to be one, a directory's person and group.
+async fn people(stack: &Stack, oidc: &Oidc) {
+    let admin = stack.admin();
+    let directory = stack.bearer(&stack.new_key("user:directory", &["directory"]).await);
+    let person = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada", "externalId": "ada", "active": true});
+    let made = ok(&directory, "POST", "/scim/v2/Users", &person).await;
+    let group = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "engineers",
+                       "members": [{"value": made["id"]}]});
+    let group = ok(&directory, "POST", "/scim/v2/Groups", &group).await;
+    let given = tokens_of(stack, oidc, "ada").await;
+    let ada = stack.bearer(given["access_token"].as_str().unwrap());
+    ok(&ada, "GET", "/auth/sessions", &Value::Null).await;
+    ok(&ada, "POST", "/auth/logout", &Value::Null).await;
+    let path = format!("/scim/v2/Groups/{}", group["id"].as_str().unwrap());
+    ok(&directory, "DELETE", &path, &Value::Null).await;
+    let path = format!("/scim/v2/Users/{}", made["id"].as_str().unwrap());
+    ok(&directory, "DELETE", &path, &Value::Null).await;
+    let mut last = Value::Null;
+    for subject in ["grace", "joan"] {
+        let wish = json!({"identity": {"provider": "idp", "subject": subject}, "roles": ["admin"]});
+        last = ok(&admin, "POST", "/api/admin/users", &wish).await;
+    }
+    let path = format!("/api/admin/users/{}", last["user_id"].as_str().unwrap());
+    ok(&admin, "PATCH", &path, &json!({"roles": ["user"]})).await;
+}
+
+/// Every way to every kind of model, with a file in the message, and a budget that the prompt must be counted for.
+async fn models(stack: &Stack) {
+    let user = stack.new_user().await;
+    let profile = APPLICATION_PROFILE_ARN.replace('/', "%2F");
+    for route in Route::ALL {
+        let model = if route.is_bedrock() {
+            &profile
+        } else {
+            APPLICATION_PROFILE_ARN
+        };
+        let body = route.body(model, &marker()).to_string();
+        let headers = [("content-type", "application/json")];
+        let answer = user.caller.send("POST", &route.path(model), &headers, body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nbytes\r\n--b--\r\n";
+    let headers = [("content-type", "multipart/form-data; boundary=b")];
+    let file = user
+        .caller
+        .send("POST", "/api/v1/files/upload", &headers, form)
+        .await
+        .json();
+    for route in [Route::Invoke, Route::Messages] {
+        let mut body = route.body(tests::local::MODEL, "");
+        body["messages"][0]["content"] =
+            json!([{"type": "document", "source": {"type": "file", "file_id": file["file_id"]}}]);
+        ok(&user.caller, "POST", &route.path(tests::local::MODEL), &body).await;
+    }
+    let budget = format!("/api/admin/budgets/user/{}", user.name);
+    ok(
+        &stack.admin(),
+        "PUT",
+        &budget,
+        &json!({"limits": [{"unit": "tokens", "window": "day", "limit": 3000}]}),
+    )
+    .await;
+    let mut body = Route::Messages.body(tests::local::MODEL, &"long ".repeat(1000));
+    body["max_tokens"] = json!(10);
+    ok(&user.caller, "POST", "/anthropic/v1/messages", &body).await;
+}
+
+/// Calls that a budget refuses: what was written down of them goes.
+async fn refused(stack: &Stack) {
+    let user = stack.new_user().await;
+    let budget = format!("/api/admin/budgets/user/{}", user.name);
+    let limits = json!({"limits": [{"unit": "requests", "window": "day", "limit": 1}]});
+    ok(&stack.admin(), "PUT", &budget, &limits).await;
+    assert_eq!(Route::Messages.call(&user.caller, &marker()).await.status, 200);
+    for route in [Route::Messages, Route::Invoke] {
+        assert!([400, 402].contains(&route.call(&user.caller, &marker()).await.status));
+    }
+}
+
+/// Uploads in parts: one that is completed, one that is given up.
+async fn uploads(stack: &Stack) {
+    let user = stack.new_user().await;
+    let upload = Upload::of(&user, b"the bytes".to_vec()).await;
+    let answer = upload.complete(&user).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let given_up = Upload::of(&user, b"the bytes".to_vec()).await;
+    ok(&user.caller, "DELETE", &given_up.path(), &Value::Null).await;
+}
+
+/// What the sweep finds: a call whose function was killed, a file that has ended, an upload that nobody completed, a key that is old.
+async fn left_behind(stack: &Stack, paced: &Paced) {
+    let user = stack.new_user().await;
+    Upload::of(&user, b"nobody completes it".to_vec()).await;
+    let form = "--b\r\ncontent-disposition: form-data; name=\"retention_policy\"\r\n\r\ntemporary\r\n--b\r\n\
+                content-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nbytes\r\n--b--\r\n";
+    let headers = [("content-type", "multipart/form-data; boundary=b")];
+    let answer = user.caller.send("POST", "/api/v1/files/upload", &headers, form).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    killed(stack, &user).await;
+    let lambda = Caller::at(&stack.ready().lambda);
+    for days in [0, 40, 40] {
+        paced.advance_seconds(days * 24 * 60 * 60);
+        let event = json!({"detail-type": "Scheduled Event", "time": paced.now().to_string()});
+        let report = ok(&lambda, "POST", "/2015-03-31/functions/sweep/invocations", &event).await;
+        assert_eq!(
+            (&report["files_failed"], &report["complete"]),
+            (&json!(0), &json!(true)),
+            "{report}"
+        );
+    }
+}
+
+/// A stream whose function is killed while its model answers. Its record is in the log.
+async fn killed(stack: &Stack, user: &User) {
+    let hold = marker();
+    let text = directed(&marker(), json!({"output_tokens": 20, "hold": hold, "hold_after": 3}));
+    let call = async {
+        let reply = Route::MessagesStream.open(&user.caller, &text).await;
+        let _ = reply.whole().await;
+    };
+    let kill = async {
+        eventually("it stands", async || {
+            (stack.mock().waiting(&hold).await == 1).then_some(())
+        })
+        .await;
+        for id in &stack.ready_now().functions["stream"] {
+            let pid = Pid::from_raw(i32::try_from(*id).unwrap()).unwrap();
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        stack.mock().release(&hold).await;
+    };
+    tokio::join!(call, kill);
+    stack.mock().flush_log().await;
+}
+
+/// A migration up and down. It takes the table's form, and reads all of it.
+async fn migration(stack: &Stack) {
+    let lambda = Caller::at(&stack.ready().lambda);
+    let event = json!({"command": "migrate", "action": "up", "by": "a test"});
+    let answer = lambda.post("/2015-03-31/functions/sweep/invocations", &event).await;
+    assert!(answer.json()["outcome"].is_string(), "{answer:?}");
+}

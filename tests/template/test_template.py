@@ -459,7 +459,7 @@ class Roles(unittest.TestCase):
                 records = "/*AWSLogs/${AWS::AccountId}/BedrockModelInvocationLogs/${AWS::Region}/*"
                 allowed |= {
                     "secretsmanager": [{"Ref": "AlertWebhookSecret"}],
-                    "s3": [{"Fn::Sub": log}, {"Fn::Sub": log + records}],
+                    "s3": [{"Fn::Sub": log + records}],
                     "events": [{"Ref": "AlertBusArn"}],
                     "sns": [{"Ref": "AlertTopicArn"}],
                     "sqs": [{"Fn::GetAtt": ["DeadLetters", "Arn"]}],
@@ -487,8 +487,10 @@ class Roles(unittest.TestCase):
                     # Counted is for models, and for no profile.
                     self.assertEqual(named, [{"Fn::Sub": models[0]}])
                     continue
-                if name in ("upload", "admin") and named == [{"Fn::GetAtt": ["Bucket", "Arn"]}]:
-                    self.assertEqual(statement["Action"], ["s3:ListBucket"])
+                if statement["Action"] == ["s3:ListBucket"]:
+                    # A bucket is listed, and objects are what else is done.
+                    bucket = {"Fn::Sub": log} if name == "sweep" else {"Fn::GetAtt": ["Bucket", "Arn"]}
+                    self.assertEqual(named, [bucket], name)
                     continue
                 if name == "sweep" and named == [{"Fn::Sub": "${Bucket.Arn}/files/*"}]:
                     # It removes files, and never reads one.

@@ -99,7 +99,7 @@ ACTIONS = {
             "ConditionCheckItem",
         )
     }
-    | {"s3:ListBucket"},
+    | {"s3:ListBucket", "bedrock:CountTokens"},
     "sweep": LOGS
     | MONEY
     | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
@@ -485,7 +485,8 @@ class Roles(unittest.TestCase):
                     continue
                 if statement["Action"] == ["bedrock:CountTokens"]:
                     # Counted is for models, and for no profile.
-                    self.assertEqual(named, [{"Fn::Sub": models[0]}])
+                    health = "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/anthropic.tollgate-health"
+                    self.assertEqual(named, [{"Fn::Sub": health if name == "admin" else models[0]}])
                     continue
                 if statement["Action"] == ["s3:ListBucket"]:
                     # A bucket is listed, and objects are what else is done.

@@ -4,13 +4,18 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use gateway::jwt::{KeyAlgorithm, KeyRing};
+use gateway::store::FileEnd;
+use jiff::{SignedDuration, Timestamp};
 use localstack::bedrock::{APPLICATION_PROFILE_ARN, APPLICATION_PROFILE_MODEL};
 use localstack::privileges::{Allowed, Report};
 use localstack::template::{Template, Values};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tests::local::{Caller, Route, Stack, User, directed, eventually, make_secret, marker, root};
-use tests::paced::Paced;
+use tests::local::{
+    Caller, Route, Stack, User, directed, dynamodb, eventually, make_secret, marker, root, signing_secret, store,
+};
 use tests::provider::{CLIENT_ID, CLIENT_SECRET, Oidc};
 
 use super::authorization::Matrix;
@@ -99,7 +104,7 @@ const EVERY: [&str; 7] = ["admin", "authorizer", "invoke", "stream", "sweep", "t
 /// Each role allows what its function does, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_right_of_every_role_is_used_and_no_other_is_asked_for() {
-    let (oidc, paced) = (Oidc::start().await, Paced::new());
+    let oidc = Oidc::start().await;
     let file = configuration(&oidc);
     let profile = format!("ApplicationProfiles={APPLICATION_PROFILE_ARN}={APPLICATION_PROFILE_MODEL}");
     let arguments = [
@@ -113,14 +118,14 @@ async fn every_right_of_every_role_is_used_and_no_other_is_asked_for() {
         "--parameter",
         "MetricsFlushSeconds=0",
     ];
-    let stack = paced.stack(&arguments).await;
+    let stack = Stack::start(&arguments).await;
     make_secret(&stack, SECRET, CLIENT_SECRET).await;
     Matrix::new(&stack).await.tour(&stack).await;
     people(&stack, &oidc).await;
     models(&stack).await;
     refused(&stack).await;
     uploads(&stack).await;
-    left_behind(&stack, &paced).await;
+    left_behind(&stack).await;
     migration(&stack).await;
     let report = report(&stack).await;
     assert!(
@@ -213,7 +218,12 @@ async fn ok(caller: &Caller, method: &str, path: &str, body: &Value) -> Value {
         false => "application/json",
     };
     let headers = [("content-type", content_type)];
-    let answer = caller.send(method, path, &headers, body.to_string()).await;
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let answer = caller.send(method, path, &headers, body).await;
     assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
     match answer.body.is_empty() {
         true => Value::Null,
@@ -311,26 +321,71 @@ async fn uploads(stack: &Stack) {
 }
 
 /// What the sweep finds: a call whose function was killed, a file that has ended, an upload that nobody completed, a key that is old.
-async fn left_behind(stack: &Stack, paced: &Paced) {
+async fn left_behind(stack: &Stack) {
     let user = stack.new_user().await;
-    Upload::of(&user, b"nobody completes it".to_vec()).await;
+    let upload = Upload::of(&user, b"nobody completes it".to_vec()).await;
+    let path = upload.path();
+    let (_, session) = path.rsplit_once('/').unwrap();
     let form = "--b\r\ncontent-disposition: form-data; name=\"retention_policy\"\r\n\r\ntemporary\r\n--b\r\n\
                 content-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nbytes\r\n--b--\r\n";
     let headers = [("content-type", "multipart/form-data; boundary=b")];
     let answer = user.caller.send("POST", "/api/v1/files/upload", &headers, form).await;
     assert_eq!(answer.status, 201, "{answer:?}");
-    killed(stack, &user).await;
-    let lambda = Caller::at(&stack.ready().lambda);
-    for days in [0, 40, 40] {
-        paced.advance_seconds(days * 24 * 60 * 60);
-        let event = json!({"detail-type": "Scheduled Event", "time": paced.now().to_string()});
-        let report = ok(&lambda, "POST", "/2015-03-31/functions/sweep/invocations", &event).await;
-        assert_eq!(
-            (&report["files_failed"], &report["complete"]),
-            (&json!(0), &json!(true)),
-            "{report}"
-        );
+    for id in [session, answer.json()["file_id"].as_str().unwrap()] {
+        ended(stack, &user, id).await;
     }
+    killed(stack, &user).await;
+    old_key(stack).await;
+    let event = json!({"detail-type": "Scheduled Event", "time": (Timestamp::now() + SignedDuration::from_hours(3)).to_string()});
+    let lambda = Caller::at(&stack.ready().lambda);
+    let report = ok(&lambda, "POST", "/2015-03-31/functions/sweep/invocations", &event).await;
+    let told = |name: &str| report[name].as_u64().unwrap();
+    assert_eq!(
+        (
+            told("recovered"),
+            told("files_removed"),
+            told("uploads_abandoned"),
+            told("keys_changed")
+        ),
+        (1, 1, 1, 1),
+        "{report}"
+    );
+}
+
+/// Lets a file, or an upload, have come to its end, and be one of those that the sweep looks at.
+async fn ended(stack: &Stack, user: &User, id: &str) {
+    let past: Timestamp = "2000-01-01T00:00:00Z".parse().unwrap();
+    let text = |text: String| AttributeValue::S(text);
+    let update = dynamodb(stack).update_item().table_name(&stack.ready().table);
+    let update = update
+        .key("pk", text(format!("FILES#{}", user.name)))
+        .key("sk", text(id.to_owned()));
+    let update = update
+        .update_expression("SET ends_at = :past")
+        .condition_expression("attribute_exists(ends_at)");
+    update
+        .expression_attribute_values(":past", text(past.to_string()))
+        .send()
+        .await
+        .unwrap();
+    let end = FileEnd {
+        at: past,
+        owner: user.name.parse().unwrap(),
+        id: id.to_owned(),
+    };
+    store(stack).add_file_end(&end).await.unwrap();
+}
+
+/// Lets the signing key be older than a key gets.
+async fn old_key(stack: &Stack) {
+    let (secrets, id) = signing_secret(stack);
+    let version = secrets.read_version(id).await.unwrap();
+    let ring = KeyRing::from_stored(&version.text, KeyAlgorithm::EdDsa).unwrap();
+    let old = ring.first_made_at(Timestamp::now() - SignedDuration::from_hours(24 * 100));
+    secrets
+        .replace(id, &version.id, old.to_stored().unwrap())
+        .await
+        .unwrap();
 }
 
 /// A stream whose function is killed while its model answers. Its record is in the log.

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use gateway::jwt::{KeyAlgorithm, KeyRing};
 use gateway::store::FileEnd;
 use jiff::{SignedDuration, Timestamp};
+use localstack::aws::sdk_config;
 use localstack::bedrock::{APPLICATION_PROFILE_ARN, APPLICATION_PROFILE_MODEL};
 use localstack::privileges::{Allowed, Report};
 use localstack::template::{Template, Values};
@@ -121,12 +122,13 @@ async fn every_right_of_every_role_is_used_and_no_other_is_asked_for() {
     let stack = Stack::start(&arguments).await;
     make_secret(&stack, SECRET, CLIENT_SECRET).await;
     Matrix::new(&stack).await.tour(&stack).await;
+    programs(&stack).await;
     people(&stack, &oidc).await;
     models(&stack).await;
     refused(&stack).await;
     uploads(&stack).await;
     left_behind(&stack).await;
-    migration(&stack).await;
+    commands(&stack).await;
     let report = report(&stack).await;
     assert!(
         report.denied.is_empty(),
@@ -231,6 +233,21 @@ async fn ok(caller: &Caller, method: &str, path: &str, body: &Value) -> Value {
     }
 }
 
+/// A program with a token of its own, which it asks about; and everybody's usage, which an administrator sees.
+async fn programs(stack: &Stack) {
+    let (id, secret) = stack.new_client(&["usage:read"]).await;
+    let token = stack.token(&id, &secret).await;
+    ok(&stack.bearer(&token), "GET", "/api/usage/records", &Value::Null).await;
+    let form = format!("token={token}&client_id={id}&client_secret={secret}");
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let answer = stack
+        .anonymous()
+        .send("POST", "/oauth/introspect", &headers, form)
+        .await;
+    assert_eq!((answer.status, &answer.json()["active"]), (200, &json!(true)));
+    ok(&stack.admin(), "GET", "/api/usage/records", &Value::Null).await;
+}
+
 /// Sign-in, sessions, a second admin who stops to be one, a directory's person and group.
 async fn people(stack: &Stack, oidc: &Oidc) {
     let admin = stack.admin();
@@ -285,15 +302,12 @@ async fn models(stack: &Stack) {
             json!([{"type": "document", "source": {"type": "file", "file_id": file["file_id"]}}]);
         ok(&user.caller, "POST", &route.path(tests::local::MODEL), &body).await;
     }
+    // By its length the prompt would not fit: it is counted.
+    let user = stack.new_user().await;
     let budget = format!("/api/admin/budgets/user/{}", user.name);
-    ok(
-        &stack.admin(),
-        "PUT",
-        &budget,
-        &json!({"limits": [{"unit": "tokens", "window": "day", "limit": 3000}]}),
-    )
-    .await;
-    let mut body = Route::Messages.body(tests::local::MODEL, &"long ".repeat(1000));
+    let limits = json!({"limits": [{"unit": "tokens", "window": "day", "limit": 12_000}]});
+    ok(&stack.admin(), "PUT", &budget, &limits).await;
+    let mut body = Route::Messages.body(tests::local::MODEL, &"long ".repeat(8000));
     body["max_tokens"] = json!(10);
     ok(&user.caller, "POST", "/anthropic/v1/messages", &body).await;
 }
@@ -318,6 +332,33 @@ async fn uploads(stack: &Stack) {
     assert_eq!(answer.status, 201, "{answer:?}");
     let given_up = Upload::of(&user, b"the bytes".to_vec()).await;
     ok(&user.caller, "DELETE", &given_up.path(), &Value::Null).await;
+    lost(stack, &user).await;
+}
+
+/// A file whose bytes are gone from the bucket: that they are not there is told to whom may list.
+async fn lost(stack: &Stack, user: &User) {
+    let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nbytes\r\n--b--\r\n";
+    let headers = [("content-type", "multipart/form-data; boundary=b")];
+    let file = user
+        .caller
+        .send("POST", "/api/v1/files/upload", &headers, form)
+        .await
+        .json();
+    let id = file["file_id"].as_str().unwrap();
+    let config = aws_sdk_s3::config::Builder::from(&sdk_config(false)).endpoint_url(&stack.ready().s3);
+    let s3 = aws_sdk_s3::Client::from_conf(config.force_path_style(true).build());
+    let objects = s3.list_objects_v2().bucket("tollgate-bucket").send().await.unwrap();
+    let keys = objects.contents().iter().filter_map(|object| object.key());
+    for key in keys.filter(|key| key.contains(id)) {
+        s3.delete_object()
+            .bucket("tollgate-bucket")
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+    }
+    let answer = user.caller.get(&format!("/api/v1/files/{id}/content")).await;
+    assert!(answer.status >= 400, "{answer:?}");
 }
 
 /// What the sweep finds: a call whose function was killed, a file that has ended, an upload that nobody completed, a key that is old.
@@ -411,9 +452,12 @@ async fn killed(stack: &Stack, user: &User) {
     stack.mock().flush_log().await;
 }
 
-/// A migration up and down. It takes the table's form, and reads all of it.
-async fn migration(stack: &Stack) {
+/// A day's bills made anew, by the index of days; and a migration, which takes the table's form and reads all of it.
+async fn commands(stack: &Stack) {
     let lambda = Caller::at(&stack.ready().lambda);
+    let today = Timestamp::now().to_string()[..10].to_owned();
+    let recompute = json!({"command": "recompute", "from": today, "to": today});
+    ok(&lambda, "POST", "/2015-03-31/functions/sweep/invocations", &recompute).await;
     let event = json!({"command": "migrate", "action": "up", "by": "a test"});
     let answer = lambda.post("/2015-03-31/functions/sweep/invocations", &event).await;
     assert!(answer.json()["outcome"].is_string(), "{answer:?}");

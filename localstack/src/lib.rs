@@ -12,6 +12,7 @@ pub mod invocation_log;
 pub mod lambda;
 mod net;
 pub mod pace;
+pub mod privileges;
 pub mod ready;
 mod schedules;
 pub mod stack;

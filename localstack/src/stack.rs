@@ -16,6 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::gateway::{Gateway, Limits, Log};
 use crate::invocation_log;
 use crate::lambda::{self, Host, Lambda, Watch};
+use crate::privileges::Privileges;
 use crate::ready::Ready;
 use crate::schedules;
 use crate::template::{Template, Values};
@@ -68,6 +69,12 @@ impl Options {
     fn has_invocation_log(&self) -> bool {
         self.invocation_log && self.bedrock.is_none()
     }
+
+    /// What functions are held to. `cargo lambda watch` gives all of them the same variables, so nobody can tell who calls, and
+    /// somebody else's AWS knows nothing of their roles.
+    fn privileges(&self) -> Option<Privileges> {
+        (self.lambda.is_none() && self.aws_endpoint.is_none()).then(Privileges::default)
+    }
 }
 
 /// The parameter that says who may sign in, and how.
@@ -113,8 +120,9 @@ impl Stack {
             values.parameters.extend(invocation_log::parameters());
         }
         let declared = Template::read(&options.template, &values)?;
-        let endpoints = Box::pin(start_aws(options, &data.path, &declared)).await?;
-        let mock = start_bedrock(options, &endpoints).await?;
+        let privileges = options.privileges();
+        let endpoints = Box::pin(start_aws(options, &data.path, &declared, privileges.as_ref())).await?;
+        let mock = start_bedrock(options, &endpoints, privileges.as_ref()).await?;
         // Secrets have their ARNs only now, and functions are told ARNs.
         values.secret_arns.clone_from(&endpoints.secret_arns);
         let template = Template::read(&options.template, &values)?;
@@ -122,6 +130,9 @@ impl Stack {
             .table_name(TABLE)
             .ok_or_else(|| Error::new(format!("the template has no table {TABLE}")))?;
         let keys = bootstrap(&endpoints, table, &data.path).await?;
+        if let Some(privileges) = &privileges {
+            privileges.enforce(&template.functions, Some(&data.logs));
+        }
         let bedrock = options
             .bedrock
             .clone()
@@ -140,7 +151,11 @@ impl Stack {
             invocation_log_bucket: options.has_invocation_log().then(|| invocation_log::BUCKET.to_owned()),
             ..Ready::default()
         };
-        let (lambda, host) = start_lambda(options, &data, &template, &mut ready).await?;
+        let reached = Reached {
+            dynamodb: &endpoints.functions_dynamodb,
+            privileges,
+        };
+        let (lambda, host) = start_lambda(options, &data, &template, reached, &mut ready).await?;
         let log = Log::open(&data.logs.join("gateway.log"))?;
         let mut tasks = schedules::start(&template.schedules, options.schedule_seconds, &lambda, &log);
         let gateway = Gateway::new(
@@ -214,12 +229,18 @@ async fn rewrite(mut ready: Ready, path: PathBuf, mut processes: watch::Receiver
     }
 }
 
-async fn start_aws(options: &Options, data: &Path, template: &Template) -> Result<Endpoints> {
+async fn start_aws(
+    options: &Options,
+    data: &Path,
+    template: &Template,
+    privileges: Option<&Privileges>,
+) -> Result<Endpoints> {
     let mut buckets = template.buckets.clone();
     buckets.extend(options.has_invocation_log().then(|| invocation_log::BUCKET.to_owned()));
     let options = aws::Options {
         data: data.to_owned(),
         aws_endpoint: options.aws_endpoint.clone(),
+        privileges: privileges.cloned(),
     };
     let secrets = template
         .secrets
@@ -235,13 +256,18 @@ async fn start_aws(options: &Options, data: &Path, template: &Template) -> Resul
         .doing("starting DynamoDB, S3 and Secrets Manager")
 }
 
-async fn start_bedrock(options: &Options, endpoints: &Endpoints) -> Result<Option<bedrock::Mock>> {
+async fn start_bedrock(
+    options: &Options,
+    endpoints: &Endpoints,
+    privileges: Option<&Privileges>,
+) -> Result<Option<bedrock::Mock>> {
     if options.bedrock.is_some() {
         return Ok(None);
     }
     let log = options.has_invocation_log();
     let mock = bedrock::Options {
         invocation_log: log.then(|| invocation_log::options(&endpoints.s3)),
+        privileges: privileges.cloned().unwrap_or_default(),
         ..bedrock::Options::default()
     };
     bedrock::start_with(mock)
@@ -250,15 +276,22 @@ async fn start_bedrock(options: &Options, endpoints: &Endpoints) -> Result<Optio
         .map(Some)
 }
 
+/// How functions reach the table, and what they are held to.
+struct Reached<'a> {
+    dynamodb: &'a str,
+    privileges: Option<Privileges>,
+}
+
 async fn start_lambda(
     options: &Options,
     data: &Data,
     template: &Template,
+    reached: Reached<'_>,
     ready: &mut Ready,
 ) -> Result<(Lambda, Option<Host>)> {
     let variables = lambda::shared_variables(&[
         ("BEDROCK_RUNTIME", &ready.bedrock),
-        ("DYNAMODB", &ready.dynamodb),
+        ("DYNAMODB", reached.dynamodb),
         ("S3", &ready.s3),
         ("SECRETS_MANAGER", &ready.secretsmanager),
     ]);
@@ -276,6 +309,7 @@ async fn start_lambda(
         logs: data.logs.clone(),
         environments: options.environments,
         variables,
+        privileges: reached.privileges,
     };
     let host = Host::start(&template.functions, &options).await?;
     ready.lambda = host.url().to_owned();

@@ -12,6 +12,7 @@ use localstack::aws::{self, Endpoints, Resources, sdk_config};
 use localstack::bedrock::{self, Mock};
 use localstack::invocation_log;
 use localstack::lambda::{dotenv, shared_variables};
+use localstack::privileges::{Privileges, access_key_id};
 use localstack::template::{Template, Values};
 use tempfile::TempDir;
 
@@ -32,7 +33,19 @@ pub struct Setup {
     pub invocation_log: bool,
 }
 
-/// A running AWS and Bedrock with the fixtures planted. Dropping it stops both.
+/// Variables by which a test names what rights are given to by the template's parameters, which it does not set. Functions that are given
+/// one of them are held to nothing.
+const OF_PARAMETERS: [&str; 6] = [
+    "TOLLGATE_ALERT_WEBHOOK_SECRET",
+    "TOLLGATE_CACHE_REDIS_SECRET",
+    "TOLLGATE_INVOCATION_LOG_BUCKET",
+    "TOLLGATE_SETTINGS",
+    "TOLLGATE_SIGNING_SECRET",
+    "TOLLGATE_STORAGE_SERVICE_TOKEN_CLIENT_SECRET_NAME",
+];
+
+/// A running AWS and Bedrock with the fixtures planted. Dropping it stops both. Functions may do what their roles allow, and nobody may have
+/// asked for anything else when it is dropped.
 pub struct Backing {
     /// Bedrock.
     pub mock: Mock,
@@ -40,6 +53,7 @@ pub struct Backing {
     pub template: Template,
     unreliable: Option<Unreliable>,
     endpoints: Endpoints,
+    privileges: Privileges,
     data: TempDir,
 }
 
@@ -72,13 +86,16 @@ impl Backing {
                 .map(|secret| (secret.name.clone(), fixtures::SIGNING_SECRET.to_owned()))
                 .collect(),
         };
+        let privileges = Privileges::default();
         let options = aws::Options {
             data: data.path().to_owned(),
             aws_endpoint: None,
+            privileges: None,
         };
         let endpoints = Box::pin(aws::start(&options, &resources)).await.unwrap();
         let mock = bedrock::start_with(bedrock::Options {
             invocation_log: setup.invocation_log.then(|| invocation_log::options(&endpoints.s3)),
+            privileges: privileges.clone(),
             ..bedrock::Options::default()
         });
         values.secret_arns.clone_from(&endpoints.secret_arns);
@@ -91,8 +108,10 @@ impl Backing {
             template: template(&values),
             unreliable,
             endpoints,
+            privileges,
             data,
         };
+        backing.privileges.enforce(&backing.template.functions, None);
         Box::pin(fixtures::plant(&backing.store(), &backing.objects())).await;
         backing
     }
@@ -134,15 +153,26 @@ impl Backing {
             .dynamodb()
     }
 
-    /// A function's environment: the template's variables and the local ones, some of them replaced.
+    /// A function's environment: the template's variables and the local ones, some of them replaced. Who goes by it may do everything.
     pub fn variables(&self, function: &str, replaced: &[(&'static str, &str)]) -> Variables {
-        let function = self.template.functions.iter().find(|it| it.name == function).unwrap();
-        let mut all = self.shared_variables();
-        all.extend(function.environment.clone());
-        for (name, value) in replaced {
-            all.insert((*name).to_owned(), (*value).to_owned());
+        given(self.environment(function, &self.endpoints.dynamodb), replaced)
+    }
+
+    /// The same for the function itself, which may do what its role allows, unless it is told of what the role cannot know.
+    pub fn held_variables(&self, function: &str, replaced: &[(&'static str, &str)]) -> Variables {
+        if replaced.iter().any(|(name, _)| OF_PARAMETERS.contains(name)) {
+            return self.variables(function, replaced);
         }
-        Variables::Given(all.into_iter().map(|(name, value)| (&*name.leak(), value)).collect())
+        let mut all = self.environment(function, &self.endpoints.functions_dynamodb);
+        all.insert("AWS_ACCESS_KEY_ID".to_owned(), access_key_id(function));
+        given(all, replaced)
+    }
+
+    fn environment(&self, function: &str, table: &str) -> BTreeMap<String, String> {
+        let function = self.template.functions.iter().find(|it| it.name == function).unwrap();
+        let mut all = self.shared_variables(table);
+        all.extend(function.environment.clone());
+        all
     }
 
     /// A folder for files of a test, which goes when this is dropped.
@@ -153,21 +183,41 @@ impl Backing {
     /// A file for `cargo lambda watch --env-file`, which gives every function the same.
     pub fn env_file(&self) -> PathBuf {
         let path = self.data().join("functions.env");
-        std::fs::write(&path, dotenv(&self.template.functions, &self.shared_variables())).unwrap();
+        std::fs::write(
+            &path,
+            dotenv(
+                &self.template.functions,
+                &self.shared_variables(&self.endpoints.dynamodb),
+            ),
+        )
+        .unwrap();
         path
     }
 
-    fn shared_variables(&self) -> BTreeMap<String, String> {
-        let table = self
-            .unreliable
-            .as_ref()
-            .map_or(&self.endpoints.dynamodb, |proxy| &proxy.url);
+    fn shared_variables(&self, table: &str) -> BTreeMap<String, String> {
+        let table = self.unreliable.as_ref().map_or(table, |proxy| &proxy.url);
         shared_variables(&[
             ("BEDROCK_RUNTIME", &self.mock.url),
             ("DYNAMODB", table),
             ("S3", &self.endpoints.s3),
             ("SECRETS_MANAGER", &self.endpoints.secretsmanager),
         ])
+    }
+}
+
+fn given(mut all: BTreeMap<String, String>, replaced: &[(&'static str, &str)]) -> Variables {
+    for (name, value) in replaced {
+        all.insert((*name).to_owned(), (*value).to_owned());
+    }
+    Variables::Given(all.into_iter().map(|(name, value)| (&*name.leak(), value)).collect())
+}
+
+impl Drop for Backing {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let denied = self.privileges.report().denied;
+            assert!(denied.is_empty(), "asked for, and no role allows it: {denied:#?}");
+        }
     }
 }
 

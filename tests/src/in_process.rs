@@ -57,7 +57,7 @@ impl Functions {
     pub fn with(backing: &Backing, replaced: &[(&'static str, &str)]) -> Self {
         crate::logs::wake();
         let clock = held_clock();
-        let variables = |function: &str| backing.variables(function, replaced);
+        let variables = |function: &str| backing.held_variables(function, replaced);
         let aws = |function: &str| Aws::from_environment(variables(function)).unwrap();
         let models = |name: &str| Arc::new(Models::new(&aws(name), &variables(name), clock.clone()).unwrap());
         let token = token::State::new(&aws("token"), &variables("token"), clock.clone()).unwrap();

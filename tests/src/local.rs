@@ -129,6 +129,11 @@ impl Running {
         }
     }
 
+    /// What functions asked for that their roles do not allow. `local` writes it only where it can tell functions apart.
+    fn denied(&self) -> String {
+        std::fs::read_to_string(self.ready.logs.join("denied.log")).unwrap_or_default()
+    }
+
     fn end(&self) {
         self.guards.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -137,6 +142,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.end();
+        if !std::thread::panicking() {
+            assert_eq!(self.denied(), "", "asked for, and no role allows it");
+        }
     }
 }
 
@@ -211,6 +219,11 @@ impl Stack {
     /// Ends the stack now, and returns when nothing of it is left.
     pub fn end(&self) {
         self.running.end();
+    }
+
+    /// Fails if a function asked for what its role does not allow, in whichever test.
+    pub fn assert_nothing_was_denied(&self) {
+        assert_eq!(self.running.denied(), "", "asked for, and no role allows it");
     }
 
     /// What runs the functions.

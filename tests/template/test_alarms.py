@@ -84,6 +84,21 @@ class Alarms(unittest.TestCase):
         self.assertEqual(told, {name.removesuffix("Alarm") for name in resources(ALARMS)})
 
 
+class Cost(unittest.TestCase):
+    def test_the_cost_script_counts_what_alarms_look_at_and_the_rules_of_the_web_acl(self):
+        # CloudWatch bills an alarm by the metrics that it looks at.
+        metrics = sum(len(list(looked_at(alarm))) for alarm in resources(ALARMS).values())
+        self.assertEqual(cost("ALARM_METRICS"), metrics)
+        (acl,) = resources("AWS::WAFv2::WebACL").values()
+        self.assertEqual(cost("WAF_RULES"), len(acl["Rules"]))
+
+
+def cost(name):
+    """A constant of tools/cost."""
+    (value,) = re.findall(rf"^{name} = (\d+)$", (ROOT / "tools" / "cost").read_text(), re.M)
+    return int(value)
+
+
 class Dashboard(unittest.TestCase):
     def body(self):
         (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()

@@ -99,7 +99,7 @@ ACTIONS = {
             "ConditionCheckItem",
         )
     }
-    | {"s3:ListBucket"},
+    | {"s3:ListBucket", "bedrock:CountTokens"},
     "sweep": LOGS
     | MONEY
     | {"dynamodb:Query", "dynamodb:BatchWriteItem", "s3:ListBucket", "s3:GetObject"}
@@ -112,6 +112,11 @@ ACTIONS = {
 REACH_FILES = {"invoke", "stream", "upload", "admin", "sweep"}
 for name in REACH_FILES:
     ACTIONS[name] |= {"secretsmanager:GetSecretValue"}
+# By the deployment's own key, where there is one: test_keys.py.
+for name in ACTIONS:
+    ACTIONS[name] |= {"kms:Decrypt"}
+for name in ("upload", "sweep"):
+    ACTIONS[name] |= {"kms:GenerateDataKey"}
 # What is there by a condition alone: rights, by the parameter without which they are not.
 CONDITIONAL = {
     ("sts", "HasUpstreamRoles"),
@@ -120,10 +125,11 @@ CONDITIONAL = {
     ("sns", "HasAlertTopic"),
     ("secretsmanager", "HasAlertWebhook"),
     ("secretsmanager", "HasStorageSecret"),
+    ("kms", "HasKmsKey"),
 }
 # What identity providers gave us: made by hand, under the stack's name.
 LOGIN_SECRETS = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:${AWS::StackName}/login/*"
-READS_BY_DAY = {"admin"}
+READS_BY_DAY = {"admin", "sweep"}
 EVERY_FUNCTION = {
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "TOLLGATE_LOG",
@@ -153,8 +159,8 @@ TLS = {f"TLS_{it}" for it in ("ENABLED", "CA_FILE", "CERTIFICATE_FILE", "KEY_FIL
 STORAGE = {"BASE_URL", "TOKEN_BASE_URL", "TOKEN_CLIENT_ID", "TOKEN_CLIENT_SECRET_NAME"} | TLS | {f"TOKEN_{it}" for it in TLS}
 for name in REACH_FILES:
     ENVIRONMENT[name] |= {f"TOLLGATE_STORAGE_SERVICE_{it}" for it in STORAGE}
-# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored. Alarms and the dashboard are billed by
-# the month, and there only where they are asked for (test_alarms.py).
+# None of these costs anything while nobody calls, but for the secret (by the month) and what is stored. Alarms, the dashboard and the web ACL
+# are billed by the month, and there only where they are asked for (test_alarms.py, test_web_acl.py).
 BILLED_BY_USE = {
     "AWS::ApiGateway::BasePathMapping",
     "AWS::ApiGateway::Deployment",
@@ -176,6 +182,8 @@ BILLED_BY_USE = {
     "AWS::S3::BucketPolicy",
     "AWS::SQS::Queue",
     "AWS::SecretsManager::Secret",
+    "AWS::WAFv2::WebACL",
+    "AWS::WAFv2::WebACLAssociation",
 }
 
 
@@ -443,15 +451,15 @@ class Roles(unittest.TestCase):
                 "s3": [{"Fn::Sub": "${Bucket.Arn}/files/*"}],
                 "bedrock": [{"Fn::Sub": model} for model in models],
                 "sts": [{"Fn::Split": [",", {"Ref": "UpstreamRoleArns"}]}],
+                "kms": [{"Ref": "KmsKeyArn"}],
             }
             index = {"Fn::Sub": "${Table.Arn}/index/by_day"}
             if name == "sweep":
                 log = "arn:${AWS::Partition}:s3:::${InvocationLogBucket}"
                 records = "/*AWSLogs/${AWS::AccountId}/BedrockModelInvocationLogs/${AWS::Region}/*"
                 allowed |= {
-                    "dynamodb": [{"Fn::GetAtt": ["Table", "Arn"]}, index],
                     "secretsmanager": [{"Ref": "AlertWebhookSecret"}],
-                    "s3": [{"Fn::Sub": log}, {"Fn::Sub": log + records}],
+                    "s3": [{"Fn::Sub": log + records}],
                     "events": [{"Ref": "AlertBusArn"}],
                     "sns": [{"Ref": "AlertTopicArn"}],
                     "sqs": [{"Fn::GetAtt": ["DeadLetters", "Arn"]}],
@@ -475,8 +483,15 @@ class Roles(unittest.TestCase):
                     self.assertIn(name, REACH_FILES)
                     self.assertEqual(statement["Action"], ["secretsmanager:GetSecretValue"])
                     continue
-                if name in ("upload", "admin") and named == [{"Fn::GetAtt": ["Bucket", "Arn"]}]:
-                    self.assertEqual(statement["Action"], ["s3:ListBucket"])
+                if statement["Action"] == ["bedrock:CountTokens"]:
+                    # Counted is for models, and for no profile.
+                    health = "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/anthropic.tollgate-health"
+                    self.assertEqual(named, [{"Fn::Sub": health if name == "admin" else models[0]}])
+                    continue
+                if statement["Action"] == ["s3:ListBucket"]:
+                    # A bucket is listed, and objects are what else is done.
+                    bucket = {"Fn::Sub": log} if name == "sweep" else {"Fn::GetAtt": ["Bucket", "Arn"]}
+                    self.assertEqual(named, [bucket], name)
                     continue
                 if name == "sweep" and named == [{"Fn::Sub": "${Bucket.Arn}/files/*"}]:
                     # It removes files, and never reads one.
@@ -488,6 +503,27 @@ class Roles(unittest.TestCase):
                     self.assertEqual(statement["Action"], rotation)
                     continue
                 self.assertEqual(sorted(named, key=str), sorted(allowed[service], key=str), (name, service))
+
+    def test_none_is_on_every_resource_or_for_every_action(self):
+        """What has a `*` in it is listed, with what it stands for."""
+        patterns = {
+            # Below one resource of the deployment's.
+            "${Bucket.Arn}/files/*",
+            LOGIN_SECRETS,
+            "arn:${AWS::Partition}:s3:::${InvocationLogBucket}/*AWSLogs/${AWS::AccountId}/BedrockModelInvocationLogs/${AWS::Region}/*",
+            # A profile calls its model in the regions that it chooses, and which models there are is the account's affair (docs/api.md).
+            "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
+            "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:inference-profile/*",
+            "arn:${AWS::Partition}:bedrock:${AWS::Region}:${AWS::AccountId}:application-inference-profile/*",
+        }
+        found = set()
+        for name, function in functions_by_binary().items():
+            for statement in role_statements(function):
+                self.assertNotIn("*", "".join(listed(statement["Action"])), name)
+                for resource in (statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]):
+                    if "*" in str(resource):
+                        found.add(resource["Fn::Sub"])
+        self.assertEqual(found, patterns)
 
     def test_a_right_that_a_parameter_asks_for_is_not_there_without_it(self):
         found = set()
@@ -514,9 +550,14 @@ class Roles(unittest.TestCase):
             "HasStorageSecret": "StorageServiceClientSecretArn",
             "HasStorageLayer": "StorageServiceTlsLayerArn",
             "HasAlarms": "AlarmTopicArn",
+            "HasKmsKey": "KmsKeyArn",
+            "HasGivenWebAcl": "WebAclArn",
         }
         conditions = {name: {"Fn::Not": [{"Fn::Equals": [{"Ref": it}, ""]}]} for name, it in parameters.items()}
         conditions["HasDashboard"] = {"Fn::Equals": [{"Ref": "Dashboard"}, "true"]}
+        own = [{"Fn::Equals": [{"Ref": "Waf"}, "true"]}, {"Fn::Equals": [{"Ref": "WebAclArn"}, ""]}]
+        conditions["HasOwnWebAcl"] = {"Fn::And": own}
+        conditions["HasWebAcl"] = {"Fn::Or": [{"Condition": "HasGivenWebAcl"}, {"Condition": "HasOwnWebAcl"}]}
         self.assertEqual(transformed()["Conditions"], conditions)
         for parameter in parameters.values():
             self.assertEqual(source()["Parameters"][parameter]["Default"], "", parameter)
@@ -590,10 +631,12 @@ class Template(unittest.TestCase):
         unknown = {name for name in references(template) if name not in known and not name.startswith("AWS::")}
         self.assertEqual(unknown, set())
 
-    def test_every_parameter_is_bounded(self):
+    def test_every_parameter_is_bounded_and_says_to_what(self):
         for name, parameter in source()["Parameters"].items():
             bounded = {"AllowedValues", "AllowedPattern"} & set(parameter) or {"MinValue", "MaxValue"} <= set(parameter)
             self.assertTrue(bounded, name)
+            # Without it CloudFormation answers a wrong value with the pattern.
+            self.assertTrue(parameter.get("ConstraintDescription"), name)
 
     def test_every_default_is_allowed(self):
         for name, parameter in source()["Parameters"].items():

@@ -26,11 +26,12 @@ use std::path::PathBuf;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
+use crate::privileges::Privileges;
 use server::Server;
 
-/// The access key id that the laptop's AWS knows. Nothing but the loopback interface ever sees it.
+/// The access key id of whoever runs the laptop's AWS, which all others begin with. Nothing but the loopback interface ever sees it.
 pub const ACCESS_KEY_ID: &str = "local";
-/// The secret key that belongs to [`ACCESS_KEY_ID`].
+/// The secret key that belongs to every access key id.
 pub const SECRET_ACCESS_KEY: &str = "local";
 /// The region that everything local is in.
 pub const REGION: &str = "us-east-1";
@@ -44,6 +45,8 @@ pub struct Options {
     pub data: PathBuf,
     /// A URL that serves all three instead of embedding them.
     pub aws_endpoint: Option<String>,
+    /// What functions are held to, where the services are embedded.
+    pub privileges: Option<Privileges>,
 }
 
 /// What must exist when [`start`] returns. What exists already is kept, with its content.
@@ -62,6 +65,9 @@ pub struct Resources {
 pub struct Endpoints {
     /// URL of DynamoDB.
     pub dynamodb: String,
+    /// URL of DynamoDB for functions, where they are held to [`Options::privileges`]; the same one where there are none. The other
+    /// services know who calls at their one URL.
+    pub functions_dynamodb: String,
     /// URL of S3; path-style addressing.
     pub s3: String,
     /// URL of Secrets Manager.
@@ -159,6 +165,7 @@ fn elsewhere(url: &str) -> Endpoints {
     let url = url.trim_end_matches('/').to_owned();
     Endpoints {
         dynamodb: url.clone(),
+        functions_dynamodb: url.clone(),
         s3: url.clone(),
         secretsmanager: url,
         secret_arns: BTreeMap::new(),
@@ -169,11 +176,15 @@ fn elsewhere(url: &str) -> Endpoints {
 async fn embed(options: &Options) -> Result<Endpoints, Error> {
     let data = &options.data;
     std::fs::create_dir_all(data).map_err(Error::io(format!("cannot make {}", data.display())))?;
-    let dynamodb = dynamodb::start(&data.join("dynamodb.sqlite"))?;
-    let s3 = s3::start(&data.join("s3")).await?;
-    let secretsmanager = secrets::start(data.join("secrets.json")).await?;
+    let privileges = options.privileges.clone();
+    let dynamodb = dynamodb::start(&data.join("dynamodb.sqlite"), privileges.clone())?;
+    let s3 = s3::start(&data.join("s3"), privileges.clone().unwrap_or_default()).await?;
+    let secretsmanager = secrets::start(data.join("secrets.json"), privileges.unwrap_or_default()).await?;
+    let functions_dynamodb = dynamodb.guarded.unwrap_or_else(|| dynamodb.server.url.clone());
+    let dynamodb = dynamodb.server;
     Ok(Endpoints {
         dynamodb: dynamodb.url.clone(),
+        functions_dynamodb,
         s3: s3.url.clone(),
         secretsmanager: secretsmanager.url.clone(),
         secret_arns: BTreeMap::new(),

@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 use super::cache::Prompt;
 use super::directive::{self, CountScript, Directive};
 use super::error::Refusal;
-use super::{State, converse, lock, request, signature, wire};
+use super::{State, access, converse, lock, regions, request, signature, wire};
 
 /// What the real service says of a model, or a profile, that it does not count for.
 const UNSUPPORTED: &str = "The provided model doesn't support counting tokens";
 /// Profiles under which a model may be priced that has no price of its own.
-const PROFILES: [&str; 8] = ["us.", "global.", "eu.", "apac.", "jp.", "au.", "ca.", "us-gov."];
+pub(super) const PROFILES: [&str; 8] = ["us.", "global.", "eu.", "apac.", "jp.", "au.", "ca.", "us-gov."];
 
 /// Answers a count. It is in the ledger's totals, but no call of it.
 pub(super) async fn answer(state: &Arc<State>, model: &str, parts: &Parts, body: &[u8], request_id: &str) -> Response {
@@ -47,7 +47,8 @@ pub(super) async fn answer(state: &Arc<State>, model: &str, parts: &Parts, body:
 
 /// The tokens, and how the answer is to be: by the body's own directive, else as it is for all counts.
 fn accept(state: &State, model: &str, parts: &Parts, body: &[u8]) -> Result<(u64, CountScript), Refusal> {
-    signature::verify(parts, body)?;
+    let caller = signature::verify(parts, body)?;
+    access::check(state, caller, "bedrock:CountTokens", &regions::region_of(parts), model)?;
     check_model(state, model)?;
     let (body, prompt) = match asked(body)? {
         Asked::Invoke(body) => {

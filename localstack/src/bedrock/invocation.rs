@@ -22,7 +22,7 @@ use super::log::Entry;
 use super::play::{self, Bill, Play};
 use super::record::Recorded;
 use super::request::{self, Operation, Wanted};
-use super::{State, converse, count, lock, metadata, regions, signature, wire};
+use super::{State, access, converse, count, lock, metadata, regions, signature, wire};
 
 /// What is read of a body before it is given up; a caller of a little too much still gets Bedrock's refusal.
 const MAX_READ_BYTES: usize = 4 * request::MAX_BODY_BYTES;
@@ -92,8 +92,9 @@ fn metadata_of(operation: Operation, parts: &Parts, body: &[u8]) -> Result<Optio
 }
 
 fn accept(state: &State, entry: &Entry, parts: &Parts, body: &Bytes) -> Result<Accepted, Refusal> {
-    signature::verify(parts, body)?;
+    let caller = signature::verify(parts, body)?;
     let (operation, model) = (entry.operation, &entry.model);
+    access::check(state, caller, operation.action(), &entry.region, model)?;
     metadata_of(operation, parts, body)?;
     let priced_as = request::resolve(state, model)?;
     let (body, tier, prompt) = if operation.converses() {

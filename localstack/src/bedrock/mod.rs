@@ -10,6 +10,7 @@
 //! out what came from or went into the cache, the `:http://internal.amazon.com/coral/...` tail of `x-amzn-ErrorType`,
 //! and the refusals' words.
 
+mod access;
 mod answer;
 mod block;
 mod cache;
@@ -40,6 +41,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 
 use crate::aws::server::Server;
+use crate::privileges::Privileges;
 
 pub use answer::ToolUse;
 pub use directive::{CountScript, Directive, ExceptionAfter};
@@ -66,6 +68,8 @@ pub struct Options {
     pub application_profiles: HashMap<String, String>,
     /// Where to write the model invocation log; nowhere without it.
     pub invocation_log: Option<LogOptions>,
+    /// What functions are held to.
+    pub privileges: Privileges,
 }
 
 impl Default for Options {
@@ -76,6 +80,7 @@ impl Default for Options {
             prices: include_str!("../../../shared/data/prices.json").to_owned(),
             application_profiles: HashMap::from([profile]),
             invocation_log: None,
+            privileges: Privileges::default(),
         }
     }
 }
@@ -115,6 +120,7 @@ struct State {
     counts: Mutex<Option<CountScript>>,
     holds: holds::Holds,
     scripts: regions::Scripts,
+    privileges: Privileges,
 }
 
 impl State {
@@ -131,6 +137,7 @@ impl State {
             counts: Mutex::default(),
             holds: holds::Holds::default(),
             scripts: regions::Scripts::default(),
+            privileges: options.privileges,
         })
     }
 }

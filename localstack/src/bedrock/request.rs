@@ -32,6 +32,14 @@ impl Operation {
         }
     }
 
+    /// The action that it takes.
+    pub(super) fn action(self) -> &'static str {
+        match self {
+            Self::Invoke | Self::Converse => "bedrock:InvokeModel",
+            Self::Stream | Self::ConverseStream => "bedrock:InvokeModelWithResponseStream",
+        }
+    }
+
     /// Whether body and answer have the form that all models share.
     pub(super) fn converses(self) -> bool {
         matches!(self, Self::Converse | Self::ConverseStream)

@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::Refusal;
 use crate::aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::privileges::Caller;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "bedrock";
@@ -20,11 +21,11 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// Verifies the signature of a request.
+/// Verifies the signature of a request, and says whose it is.
 ///
 /// # Errors
 /// A 403 with the type that AWS gives: no signature, an unknown key, another service, or one that does not match.
-pub(super) fn verify(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
+pub(super) fn verify<'a>(parts: &'a Parts, body: &[u8]) -> Result<Caller<'a>, Refusal> {
     let authorization = parts
         .headers
         .get("authorization")
@@ -37,10 +38,10 @@ pub(super) fn verify(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
             "Missing Authentication Token",
         ));
     };
-    if signed.access_key_id != ACCESS_KEY_ID {
+    let Some(caller) = Caller::of(signed.access_key_id) else {
         let message = "The security token included in the request is invalid.";
         return Err(Refusal::new(403, "UnrecognizedClientException", message));
-    }
+    };
     if signed.service != SERVICE {
         let message = format!("Credential should be scoped to correct service: '{SERVICE}'. ");
         return Err(Refusal::new(403, "InvalidSignatureException", message));
@@ -51,7 +52,7 @@ pub(super) fn verify(parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
                        Secret Access Key and signing method. Consult the service documentation for details.";
         return Err(Refusal::new(403, "InvalidSignatureException", message));
     }
-    Ok(())
+    Ok(caller)
 }
 
 /// The region that a request is signed for.

@@ -18,6 +18,7 @@ use super::variables::function_variables;
 use super::{PAYLOAD_LIMIT_BYTES, invoke_api, runtime_api};
 use crate::error::{Context, Error, Result};
 use crate::net;
+use crate::privileges::{Privileges, Report, access_key_id};
 use crate::template;
 
 /// How functions are hosted.
@@ -33,6 +34,8 @@ pub struct Options {
     pub environments: usize,
     /// Variables that every function gets besides the template's.
     pub variables: BTreeMap<String, String>,
+    /// What functions are held to, by access key ids of their own.
+    pub privileges: Option<Privileges>,
 }
 
 /// The process ids of every function's environments.
@@ -47,6 +50,7 @@ pub struct Host {
     stopped: watch::Receiver<bool>,
     url: String,
     logs: Arc<PathBuf>,
+    privileges: Privileges,
 }
 
 /// How long a function may take to its first poll, as on Lambda.
@@ -109,6 +113,7 @@ impl Host {
             stopped,
             url,
             logs: Arc::new(options.logs.clone()),
+            privileges: options.privileges.clone().unwrap_or_default(),
         };
         tokio::spawn(invoke_api::serve(listener, host.clone()));
         let ready = host.wait_for_first_polls(first_polls).await;
@@ -149,6 +154,11 @@ impl Host {
         super::metrics::text(&self.logs)
     }
 
+    /// What the functions' roles allow, and what of it they have used.
+    pub(super) fn privileges(&self) -> Report {
+        self.privileges.report()
+    }
+
     /// The process ids, and a notice whenever one starts or ends.
     #[must_use]
     pub fn processes(&self) -> watch::Receiver<Processes> {
@@ -177,6 +187,9 @@ impl Host {
 fn program(function: &template::Function, options: &Options) -> Program {
     let mut variables = options.variables.clone();
     variables.extend(function_variables(function, &options.binaries));
+    if options.privileges.is_some() {
+        variables.insert("AWS_ACCESS_KEY_ID".to_owned(), access_key_id(&function.name));
+    }
     Program {
         binary: options.binaries.join(&function.name),
         launcher: options.launcher.clone(),

@@ -32,6 +32,9 @@ async fn answer(request: Request<Incoming>, host: Host) -> Reply {
     if let (&Method::GET, ["metrics"]) = (request.method(), segments.as_slice()) {
         return metrics(&host);
     }
+    if let (&Method::GET, ["privileges"]) = (request.method(), segments.as_slice()) {
+        return privileges(&host);
+    }
     let (&Method::POST, ["2015-03-31", "functions", function, "invocations"]) = (request.method(), segments.as_slice())
     else {
         return status(StatusCode::NOT_FOUND, "");
@@ -71,6 +74,14 @@ fn metrics(host: &Host) -> Reply {
             reply.headers_mut().insert(CONTENT_TYPE, content_type);
             reply
         }
+        Err(error) => status(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+/// `GET /privileges`: what the functions' roles allow, what of it was used, and what was refused. This program's, too.
+fn privileges(host: &Host) -> Reply {
+    match serde_json::to_string(&host.privileges()) {
+        Ok(text) => status(StatusCode::OK, &text),
         Err(error) => status(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::template::{Function, REGION};
 
-/// Variables that every function gets from the local stack: where AWS is, and credentials that nothing checks.
+/// Variables that every function gets from the local stack: where AWS is, and the credentials of the stack's owner.
 #[must_use]
 pub fn shared_variables(endpoints: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = [

@@ -204,6 +204,7 @@ mod tests {
             timeout_seconds: 3,
             memory_megabytes: 128,
             environment: BTreeMap::new(),
+            role: None,
         };
         (listener, Watch::new(&url, &[function]).unwrap())
     }

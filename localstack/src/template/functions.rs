@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::intrinsics::{Scope, function_arn};
 use super::node::Node;
-use super::{Error, yaml};
+use super::{Error, Role, policies, yaml};
 
 /// A Lambda function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Function {
     pub memory_megabytes: u64,
     /// Environment variables, its own and the global ones.
     pub environment: BTreeMap<String, String>,
+    /// What it may do, if it names a role.
+    pub role: Option<Role>,
 }
 
 /// A function and its API events.
@@ -60,6 +62,7 @@ fn function(scope: &Scope<'_>, id: &str, resource: &Value) -> Result<Function, E
         timeout_seconds: timeout_seconds(setting("Timeout")?)?,
         memory_megabytes: setting("MemorySize")?.map_or(Ok(DEFAULT_MEMORY_MEGABYTES), |node| node.integer())?,
         environment: environment(scope, id, resource)?,
+        role: policies::of_function(scope, id, resource)?,
     })
 }
 

@@ -1,11 +1,12 @@
-//! `template.yaml` (AWS SAM) as the local stack needs it: the one description of functions, schedules, routes, authorizer, gateway
-//! responses, tables, buckets and secrets. Nothing of these is written down a second time.
+//! `template.yaml` (AWS SAM) as the local stack needs it: the one description of functions, schedules, roles, routes, authorizer,
+//! gateway responses, tables, buckets and secrets. Nothing of these is written down a second time.
 
 mod api;
 mod functions;
 mod gateway_responses;
 mod intrinsics;
 mod node;
+mod policies;
 mod resources;
 mod schedules;
 mod secret;
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub use api::{Api, Authorizer, IdentitySource, Route};
 pub use functions::Function;
 pub use gateway_responses::GatewayResponse;
+pub use policies::{Condition, Operator, Quantifier, Role, Statement};
 pub use resources::{Secret, Table};
 pub use schedules::{Schedule, Scheduler};
 

@@ -60,6 +60,7 @@ impl Unreliable {
         let options = Options {
             data: data.path().to_owned(),
             aws_endpoint: None,
+            privileges: None,
         };
         let endpoints = localstack::aws::start(&options, &Resources::default()).await.unwrap();
         let mut unreliable = Self::before(&endpoints).await;
@@ -70,7 +71,7 @@ impl Unreliable {
     /// Before services that run already, and go on without it.
     pub async fn before(endpoints: &Endpoints) -> Self {
         let proxy = Arc::new(Proxy {
-            dynamodb: endpoints.dynamodb.clone(),
+            dynamodb: endpoints.functions_dynamodb.clone(),
             secretsmanager: endpoints.secretsmanager.clone(),
             s3: endpoints.s3.clone(),
             client: Client::builder(TokioExecutor::new()).build_http(),

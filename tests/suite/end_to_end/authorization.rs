@@ -134,7 +134,8 @@ impl Case {
     }
 }
 
-struct Matrix {
+/// All routes, and who may ask them.
+pub(super) struct Matrix {
     mark: String,
     owner: String,
     cases: Vec<Case>,
@@ -162,7 +163,7 @@ fn opens(scope: &str, other: &str) -> bool {
 }
 
 impl Matrix {
-    async fn new(stack: &Stack) -> Self {
+    pub(super) async fn new(stack: &Stack) -> Self {
         let (mark, owner) = (marker(), format!("user:{}", marker()));
         let mut keys = BTreeMap::new();
         for scope in SCOPES {
@@ -178,6 +179,19 @@ impl Matrix {
             mark,
             owner,
             keys,
+        }
+    }
+
+    /// Asks every route once, with a credential that opens it. What it says depends on the stack; it must not be that it failed.
+    pub(super) async fn tour(&self, stack: &Stack) {
+        for case in &self.cases {
+            let caller = match case.scope {
+                None => stack.anonymous(),
+                Some(ANYTHING) => stack.bearer(&self.keys["files"].0),
+                Some(scope) => stack.bearer(&self.keys[scope].0),
+            };
+            let answer = case.ask(&caller).await;
+            assert!(answer.status < 500, "{} {}: {answer:?}", case.method, case.route);
         }
     }
 

@@ -9,7 +9,9 @@ macro_rules! on_every_host {
         mod $name {
             #[tokio::test(flavor = "multi_thread")]
             async fn on_the_runtime_api() {
-                super::$name(&tests::local::shared(tests::local::Host::Runtime).await).await;
+                let stack = tests::local::shared(tests::local::Host::Runtime).await;
+                super::$name(&stack).await;
+                stack.assert_nothing_was_denied();
             }
 
             #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +50,7 @@ mod metrics;
 mod migrations;
 mod models;
 mod mutual_tls;
+mod privileges;
 mod restart;
 mod rotation;
 mod secrecy;

@@ -136,6 +136,7 @@ async fn an_index_that_an_earlier_table_lacks_is_made_and_until_then_nothing_goe
     let options = Options {
         data: folder.path().to_owned(),
         aws_endpoint: None,
+        privileges: None,
     };
     let values = Values {
         parameters: [("Issuer".to_owned(), "https://gateway.example".to_owned())].into(),

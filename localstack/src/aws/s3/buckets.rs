@@ -14,10 +14,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use s3s::auth::Credentials;
 use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
+use crate::aws::ACCESS_KEY_ID;
+use crate::privileges::Privileges;
+
+use super::access::may_know_what_is_missing;
 use super::uploads::{Named, Part as KnownPart, Uploads};
 
 const MOST_LISTED: usize = 1000;
@@ -26,6 +31,7 @@ const MOST_LISTED: usize = 1000;
 pub(super) struct Buckets {
     files: FileSystem,
     uploads: Uploads,
+    privileges: Privileges,
 }
 
 type Answer<'a, O> = Pin<Box<dyn Future<Output = S3Result<S3Response<O>>> + Send + 'a>>;
@@ -65,8 +71,6 @@ impl S3 for Buckets {
         get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput;
         put_object(PutObjectInput) -> PutObjectOutput;
         copy_object(CopyObjectInput) -> CopyObjectOutput;
-        get_object(GetObjectInput) -> GetObjectOutput;
-        head_object(HeadObjectInput) -> HeadObjectOutput;
         delete_object(DeleteObjectInput) -> DeleteObjectOutput;
         delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput;
         list_objects(ListObjectsInput) -> ListObjectsOutput;
@@ -74,6 +78,8 @@ impl S3 for Buckets {
     }
 
     done_here! {
+        get_object(GetObjectInput) -> GetObjectOutput by object;
+        head_object(HeadObjectInput) -> HeadObjectOutput by head;
         create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput by begin;
         upload_part(UploadPartInput) -> UploadPartOutput by put_part;
         list_parts(ListPartsInput) -> ListPartsOutput by listed;
@@ -84,10 +90,32 @@ impl S3 for Buckets {
 
 impl Buckets {
     /// These files, with what is known of uploads in a folder of its own.
-    pub(super) fn new(files: FileSystem, uploads: PathBuf) -> Self {
+    pub(super) fn new(files: FileSystem, uploads: PathBuf, privileges: Privileges) -> Self {
         Self {
             files,
             uploads: Uploads::new(uploads),
+            privileges,
+        }
+    }
+
+    async fn object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let (caller, bucket) = (request.credentials.clone(), request.input.bucket.clone());
+        let answer = self.files.get_object(request).await;
+        answer.map_err(|error| self.of_missing(error, caller.as_ref(), &bucket))
+    }
+
+    async fn head(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        let (caller, bucket) = (request.credentials.clone(), request.input.bucket.clone());
+        let answer = self.files.head_object(request).await;
+        answer.map_err(|error| self.of_missing(error, caller.as_ref(), &bucket))
+    }
+
+    fn of_missing(&self, error: S3Error, caller: Option<&Credentials>, bucket: &str) -> S3Error {
+        let is_missing = *error.code() == S3ErrorCode::NoSuchKey;
+        if is_missing && !may_know_what_is_missing(&self.privileges, caller, bucket) {
+            s3_error!(AccessDenied, "Access Denied")
+        } else {
+            error
         }
     }
 
@@ -97,7 +125,7 @@ impl Buckets {
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
         let algorithm = request.input.checksum_algorithm.clone();
         let sha256 = algorithm.is_some_and(|algorithm| algorithm.as_str() == ChecksumAlgorithm::SHA256);
-        let answer = self.files.create_multipart_upload(request).await?;
+        let answer = self.files.create_multipart_upload(owners(request)).await?;
         let upload = answer.output.upload_id.as_deref().unwrap_or_default();
         self.uploads.begin(upload, sha256)?;
         Ok(answer)
@@ -116,7 +144,7 @@ impl Buckets {
         let body = request.input.body.take().ok_or_else(|| s3_error!(IncompleteBody))?;
         let (body, seen) = seen(body, sha256.clone());
         request.input.body = Some(body);
-        let answer = self.files.upload_part(request).await;
+        let answer = self.files.upload_part(owners(request)).await;
         let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.is_wrong {
             return Err(s3_error!(
@@ -178,7 +206,7 @@ impl Buckets {
             })
             .collect();
         self.uploads.check(&upload, &named)?;
-        let answer = self.files.complete_multipart_upload(request).await?;
+        let answer = self.files.complete_multipart_upload(owners(request)).await?;
         self.uploads.end(&upload)?;
         Ok(answer)
     }
@@ -189,10 +217,18 @@ impl Buckets {
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
         let upload = request.input.upload_id.clone();
         self.uploads.has_sha256(&upload)?;
-        let answer = self.files.abort_multipart_upload(request).await?;
+        let answer = self.files.abort_multipart_upload(owners(request)).await?;
         self.uploads.end(&upload)?;
         Ok(answer)
     }
+}
+
+/// An upload is its bucket's, as on AWS: `s3s-fs` would let nobody go on with it but the access key that began it.
+fn owners<T>(mut request: S3Request<T>) -> S3Request<T> {
+    if let Some(credentials) = &mut request.credentials {
+        ACCESS_KEY_ID.clone_into(&mut credentials.access_key);
+    }
+    request
 }
 
 fn shown(part: KnownPart) -> Part {

@@ -269,6 +269,18 @@ fn version_id(input: &Value) -> String {
         .map_or_else(|| random(32), str::to_owned)
 }
 
+/// The ARN of the secret that a request is about; of one that is not there, as far as its name gives it.
+pub(super) fn arn(secrets: &Secrets, input: &Value) -> String {
+    let id = input["SecretId"].as_str().or_else(|| input["Name"].as_str());
+    match known_name(secrets, input) {
+        Ok(name) => secrets[&name].arn.clone(),
+        Err(_) => match id.unwrap_or("*") {
+            arn if arn.starts_with("arn:") => arn.to_owned(),
+            name => format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{name}"),
+        },
+    }
+}
+
 /// The name of the secret that `SecretId` means.
 fn known_name(secrets: &Secrets, input: &Value) -> Result<String, Refusal> {
     let id = text(input, "SecretId")?;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod objects;
+mod privileges;
 mod secrets;
 mod tables;
 
@@ -43,6 +44,7 @@ async fn started(data: &std::path::Path) -> Endpoints {
     let options = Options {
         data: data.to_owned(),
         aws_endpoint: None,
+        privileges: None,
     };
     start(&options, &resources()).await.unwrap()
 }

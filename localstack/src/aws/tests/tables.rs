@@ -46,6 +46,7 @@ async fn a_wrong_table_description_is_an_error_that_names_it() {
     let options = Options {
         data: data.path().to_owned(),
         aws_endpoint: None,
+        privileges: None,
     };
     let tables = vec![json!({ "TableName": "Keyless", "AttributeDefinitions": [] })];
     let error = start(
@@ -148,6 +149,7 @@ async fn started_with(data: &std::path::Path, table: serde_json::Value) -> Endpo
     let options = Options {
         data: data.to_owned(),
         aws_endpoint: None,
+        privileges: None,
     };
     let resources = Resources {
         tables: vec![table],
@@ -254,6 +256,7 @@ async fn another_endpoint_gets_the_resources_by_the_same_path() {
     let options = Options {
         data: data.path().join("unused"),
         aws_endpoint: Some(format!("{url}/")),
+        privileges: None,
     };
     let secrets = vec![("elsewhere".to_owned(), "v".to_owned())];
     let endpoints = start(

@@ -23,6 +23,7 @@ async fn logged(change: impl FnOnce(&mut LogOptions)) -> Logged {
     let options = aws::Options {
         data: data.path().to_owned(),
         aws_endpoint: None,
+        privileges: None,
     };
     let resources = Resources {
         buckets: vec![BUCKET.to_owned()],

@@ -1,6 +1,7 @@
 //! The mock as its callers meet it: over the wire, through the SDK where the SDK can see it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod answers;
 mod control;
 mod converse;

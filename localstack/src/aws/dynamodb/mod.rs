@@ -1,6 +1,9 @@
-//! DynamoDB: `dynoxide-rs` over a SQLite file.
+//! DynamoDB: `dynoxide-rs` over a SQLite file, and before it, where functions are held to their roles, what looks at their requests.
 
-use std::net::{Ipv4Addr, TcpListener};
+mod asked;
+mod guard;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use dynoxide::Database;
@@ -8,23 +11,36 @@ use tokio::sync::oneshot;
 
 use super::Error;
 use super::server::{Server, Serving};
+use crate::privileges::Privileges;
+use guard::Guard;
 
 /// Requests wait for the database's lock and for the disk on the thread that polls them, so they get a runtime of
 /// their own: on a shared one a slow write would stall the streams of the gateway.
 const THREADS: usize = 2;
 
-/// Opens `file`, or makes it, and serves it.
+/// The running service.
+pub(super) struct Started {
+    pub(super) server: Server,
+    /// The URL at which functions are held to their roles, if they are.
+    pub(super) guarded: Option<String>,
+}
+
+/// Opens `file`, or makes it, and serves it; with privileges a second time, for functions.
 ///
 /// # Errors
 /// When the file cannot be opened, no port be bound or no thread be started.
-pub(super) fn start(file: &Path) -> Result<Server, Error> {
+pub(super) fn start(file: &Path, privileges: Option<Privileges>) -> Result<Started, Error> {
     let database = open(file)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("cannot bind DynamoDB"))?;
-    listener
-        .set_nonblocking(true)
-        .map_err(Error::io("cannot bind DynamoDB"))?;
-    let address = listener.local_addr().map_err(Error::io("cannot bind DynamoDB"))?;
+    let (listener, address) = listen()?;
     let (server, serving) = Server::handle(address);
+    let (guard, guarded) = match privileges {
+        Some(privileges) => {
+            let (listener, guarded) = listen()?;
+            let guard = Guard::new(listener, address, privileges);
+            (Some(guard), Some(format!("http://{guarded}")))
+        }
+        None => (None, None),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("dynamodb")
@@ -35,14 +51,28 @@ pub(super) fn start(file: &Path) -> Result<Server, Error> {
         .name("dynamodb".to_owned())
         .spawn(move || {
             let Serving { stopped, finished } = serving;
-            runtime.block_on(serve(listener, database, stopped));
+            runtime.block_on(async move {
+                if let Some(guard) = guard {
+                    tokio::spawn(guard.serve());
+                }
+                serve(listener, database, stopped).await;
+            });
             // A connection's task may keep the database open a moment longer than the server runs. The table's file is whole
             // when the last of them has ended, and only then may the program end.
             drop(runtime);
             drop(finished);
         })
         .map_err(Error::io("cannot start DynamoDB"))?;
-    Ok(server)
+    Ok(Started { server, guarded })
+}
+
+fn listen() -> Result<(TcpListener, SocketAddr), Error> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(Error::io("cannot bind DynamoDB"))
 }
 
 fn open(file: &Path) -> Result<Database, Error> {

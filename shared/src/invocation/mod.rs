@@ -7,6 +7,7 @@
 //! - bytes that need no change are not changed.
 
 mod admission;
+mod ahead;
 mod attachments;
 mod attempts;
 mod betas;

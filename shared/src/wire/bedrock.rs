@@ -94,6 +94,15 @@ pub fn exception_kind(name: &str) -> Option<Kind> {
     Some(kind)
 }
 
+/// Whether an exception that a stream begins with says that the call is not served now, as the status 429 or 503 says it before an
+/// answer: then nothing was done for it, and nothing is billed. After any other the prompt may have been read.
+pub fn is_refusal(exception: &str) -> bool {
+    matches!(
+        exception_kind(exception),
+        Some(Kind::UpstreamThrottled | Kind::UpstreamUnavailable)
+    )
+}
+
 fn status_kind(status: StatusCode) -> Kind {
     match status.as_u16() {
         403 => Kind::Denied,

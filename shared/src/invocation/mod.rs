@@ -302,10 +302,11 @@ fn ends_at(models: &Models, caller: &Caller) -> Option<Instant> {
 
 /// Nothing was sent, or nothing that was billed. The call has its row all the same.
 async fn not_made(mut live: Live, outcome: Outcome, error: Error) -> Error {
-    match live.settle_without_answer(outcome, false).await {
+    let error = match live.settle_without_answer(outcome, false).await {
         Ok(()) => error,
         Err(unsettled) => unsettled,
-    }
+    };
+    cost::with_dropped(&mut live, error)
 }
 
 async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
@@ -314,10 +315,11 @@ async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
         NoAnswer::Lost(_) => (Outcome::UpstreamError, true),
         NoAnswer::TimedOut(_) => (Outcome::Timeout, true),
     };
-    if let Err(error) = live.settle_without_answer(outcome, maybe_billed).await {
-        return error;
-    }
-    lost(failure)
+    let error = match live.settle_without_answer(outcome, maybe_billed).await {
+        Ok(()) => lost(failure),
+        Err(unsettled) => unsettled,
+    };
+    cost::with_dropped(&mut live, error)
 }
 
 /// That no answer came, as an error of ours.

@@ -54,6 +54,9 @@ impl Dialect {
 /// The header by which AWS SDKs tell errors apart.
 pub const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
+/// What was left out of the request, since Bedrock refuses it: beta flags, and paths of members.
+pub const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
+
 /// By this header a server tells Anthropic's and OpenAI's clients whether to ask again.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -224,6 +227,10 @@ pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer 
     if dialect == Dialect::Anthropic && error.kind == Kind::Conflict {
         // They would repeat every 409, and nothing is cured by that.
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    let dropped = error.dropped.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(dropped)) = dropped {
+        headers.insert(DROPPED, dropped);
     }
     if let Some(seconds) = error.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

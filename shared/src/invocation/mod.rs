@@ -46,7 +46,7 @@ use crate::http::Caller;
 use crate::limits::Limits;
 use crate::model::{ModelError, ResolvedModel};
 use crate::objects::Objects;
-use crate::price::{PriceError, ServiceTier};
+use crate::price::{Guardrails, PriceError, ServiceTier};
 use crate::pricing::Prices;
 use crate::random;
 use crate::store::Store;
@@ -84,6 +84,8 @@ pub struct Models {
     pub objects: Objects,
     /// What tokens cost.
     pub prices: Prices,
+    /// Which guardrails calls may name, and what they cost.
+    pub guardrails: Guardrails,
     /// Which models there are.
     pub models: KnownModels,
     /// The time.
@@ -140,6 +142,7 @@ impl Models {
             retention_days: tree::USAGE_RETENTION_DAYS.get(variables)?,
             least_answer_tokens: tree::LEAST_ANSWER_TOKENS.get(variables)?,
             models: KnownModels::new(prices.seed(), tree::MODELS_APPLICATION_PROFILES.find(variables)?),
+            guardrails: tree::MODELS_GUARDRAILS.find(variables)?.unwrap_or_default(),
             prices,
             clock,
             region,
@@ -177,6 +180,8 @@ struct Call {
     model: String,
     /// Bedrock's service tier, which sets the price.
     tier: ServiceTier,
+    /// The guardrail that it names.
+    guardrail: Option<String>,
     /// Headers for Bedrock.
     headers: HeaderMap,
     /// The body for Bedrock.
@@ -190,6 +195,8 @@ struct Admitted {
     operation: Operation,
     delivery: Delivery,
     admission: Admission,
+    /// Whether a guardrail costs something beside the model, so that what the call cost is an estimate.
+    guarded: bool,
     /// When the call must have come to its end, if the function's own end is known.
     ends_at: Option<Instant>,
 }
@@ -207,6 +214,7 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         delivery,
         model,
         tier,
+        guardrail,
         mut headers,
         body,
     } = call;
@@ -222,10 +230,12 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     check_operation(operation, &model)?;
     caller.principal.require_model(&model.base)?;
     let started_at = models.clock.now();
+    let surcharge = guardrail.map(|it| models.guardrails.rate(&it)).transpose()?;
     let asked = Asked {
         principal: &caller.principal,
         model: &model,
         tier,
+        surcharge,
         at: started_at,
         body: &body,
     };
@@ -250,6 +260,7 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         dialect,
         operation,
         delivery,
+        guarded: surcharge.is_some(),
         ends_at: ends_at(models, &caller),
         admission,
         caller,

@@ -12,14 +12,14 @@ use tests::unreliable::{Moment, Unreliable};
 /// bytes, and the transaction that lists it.
 const STEPS: usize = 7;
 
-struct Upload {
+pub(super) struct Upload {
     session: Value,
     bytes: Vec<u8>,
 }
 
 impl Upload {
     /// One whose parts are all there.
-    async fn of(user: &User, bytes: Vec<u8>) -> Self {
+    pub(super) async fn of(user: &User, bytes: Vec<u8>) -> Self {
         let sha256 = hex(digest(&SHA256, &bytes).as_ref());
         let wish = json!({"filename": "a", "size_bytes": bytes.len(), "sha256": sha256});
         let answer = user.caller.post("/api/v1/files/sessions", &wish).await;
@@ -45,7 +45,7 @@ impl Upload {
         upload
     }
 
-    fn id(&self, name: &str) -> &str {
+    pub(super) fn id(&self, name: &str) -> &str {
         self.session[name].as_str().unwrap()
     }
 
@@ -57,7 +57,7 @@ impl Upload {
         format!("/api/v1/files/{}", self.id("file_id"))
     }
 
-    async fn complete(&self, user: &User) -> Answer {
+    pub(super) async fn complete(&self, user: &User) -> Answer {
         user.caller
             .send("POST", &format!("{}/complete", self.path()), &[], "")
             .await

@@ -3,11 +3,13 @@
 //! A price belongs to a model id with its profile prefix, a service tier, and a day from which it holds.
 
 mod book;
+mod guardrail;
 mod id;
 mod seed;
 mod tier;
 
 pub use book::{Difference, Entry, Listed, PriceBook, Quote, Source};
+pub use guardrail::{BadGuardrails, Guardrails};
 pub use id::{BadPricedModel, PricedModel};
 pub use seed::{Limits, PriceList};
 pub use tier::{BadTier, ServiceTier};
@@ -38,6 +40,11 @@ impl TokenRate {
     /// The rate in picodollars a token.
     pub const fn as_u64(self) -> u64 {
         self.0
+    }
+
+    /// Both together, or a dollar where that were more.
+    fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0)).min(Self::MAX)
     }
 
     /// What so many tokens cost at this rate, exactly.

@@ -11,6 +11,7 @@ mod table;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gateway::store::UsageRow;
 use localstack::ready::Ready;
@@ -23,6 +24,8 @@ pub use guard::{Guard, program, root};
 pub use mock::{LedgerCall, Mock, Request};
 pub use model::{ALIAS, Event, Events, Frames, MODEL, Route, directed, marker, model_event};
 pub use poll::{PATIENCE, eventually};
+
+use poll::found_within;
 pub use table::{dynamodb, end_lease, make_secret, rotate_signing_key, signing_key, signing_secret, store, table_text};
 
 /// What runs the functions.
@@ -39,6 +42,9 @@ pub enum Host {
 /// Environments of each function. Those of `cargo lambda watch` start when they are needed, each by way of cargo.
 const ENVIRONMENTS: &str = "8";
 const WATCHED_ENVIRONMENTS: &str = "4";
+
+/// A stack may take so long to its start: longer than `local` itself gives its functions, so that what it says of them is heard.
+const START: Duration = Duration::from_secs(180);
 
 /// A running stack, with a pool of connections of this test's own: a pool ends with the runtime of the test that made it.
 #[derive(Clone, Debug)]
@@ -111,11 +117,12 @@ impl Running {
             all.extend(["--aws-endpoint", url]);
         }
         let mut guard = Guard::start(&folder, &program("local"), &all, &folder.join("local.log"));
-        let ready = eventually("the local stack is ready", async || {
+        let ready = found_within(START, async || {
             guard.must_be_running();
             Ready::read(&file).ok()
         })
         .await;
+        let ready = ready.unwrap_or_else(|| panic!("the local stack is not ready after {START:?}\n{}", guard.said()));
         let mut guards = vec![guard];
         if let Some(url) = &watch_url {
             guards.push(watch(&folder, url, &ready).await);

@@ -130,11 +130,21 @@ async fn answer_of(functions: &Functions) -> Bytes {
     functions.call("stream", &request.event()).await.http().body
 }
 
+/// The functions, and the same with two targets, of which the first frame of a stream decides which one answers.
+fn with_one_and_two_targets(backing: &Backing, upstream: &Upstream) -> [Functions; 2] {
+    let target = |name: &str| json!({"name": name, "region": "us-east-1", "endpoint": upstream.url});
+    let targets = json!([target("east"), target("west")]).to_string();
+    [
+        Functions::with(backing, &[("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &upstream.url)]),
+        Functions::with(backing, &[("TOLLGATE_UPSTREAM_TARGETS", &targets)]),
+    ]
+}
+
 /// A-30
 #[tokio::test]
 async fn frames_leave_byte_for_byte_as_bedrock_sent_them_however_its_writes_are_cut() {
     let (backing, upstream) = tokio::join!(Backing::start(), Upstream::start());
-    let functions = Functions::with(&backing, &[("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &upstream.url)]);
+    let all = with_one_and_two_targets(&backing, &upstream);
     let delta = json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "ü👍"}});
     let body: Bytes = [
         chunk(&delta, "abcdef"),
@@ -145,7 +155,22 @@ async fn frames_leave_byte_for_byte_as_bedrock_sent_them_however_its_writes_are_
     .into();
     for size in 1..=body.len() {
         upstream.answers(&body, size);
-        assert_eq!(answer_of(&functions).await, body, "in writes of {size} bytes");
+        for functions in &all {
+            assert_eq!(answer_of(functions).await, body, "in writes of {size} bytes");
+        }
+    }
+    let kinds = [
+        (":message-type", "exception"),
+        (":exception-type", "throttlingException"),
+    ];
+    let refusal = Bytes::from([frame(&kinds, br#"{"message":"slow down","x":1.0}"#), body].concat());
+    for functions in &all {
+        upstream.answers(&refusal, 7);
+        assert_eq!(
+            answer_of(functions).await,
+            refusal,
+            "a refusal of all targets is told as it came"
+        );
     }
 }
 
@@ -157,19 +182,23 @@ fn random_streams_pass_unchanged_and_an_end_without_an_end_is_told() {
         .build()
         .unwrap();
     let (backing, upstream) = runtime.block_on(async { tokio::join!(Backing::start(), Upstream::start()) });
-    let replaced = [("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &*upstream.url)];
-    let functions = runtime.block_on(async { Functions::with(&backing, &replaced) });
-    let streams = (prop::collection::vec(any_frame(), 0..8), 1..200_usize, any::<bool>());
+    let both = runtime.block_on(async { with_one_and_two_targets(&backing, &upstream) });
+    let streams = (
+        prop::collection::vec(any_frame(), 0..8),
+        1..200_usize,
+        any::<bool>(),
+        0..2_usize,
+    );
     let config = ProptestConfig {
         cases: 100,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    proptest!(config, |((all, size, is_complete) in streams)| {
+    proptest!(config, |((all, size, is_complete, targets) in streams)| {
         let end = if is_complete { stop() } else { Bytes::new() };
         let body: Bytes = [all.concat(), end.to_vec()].concat().into();
         upstream.answers(&body, size);
-        let answer = runtime.block_on(answer_of(&functions));
+        let answer = runtime.block_on(answer_of(&both[targets]));
         let told = answer.strip_prefix(&body[..]).expect("Bedrock's own bytes come first");
         let told = frames(Bytes::copy_from_slice(told));
         prop_assert_eq!(told.len(), usize::from(!is_complete));

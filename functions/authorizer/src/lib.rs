@@ -142,7 +142,7 @@ impl State {
         let stopwatch = Stopwatch::start();
         let foreign = self.trusted.verify(token, self.clock.now()).await;
         if let Some(verdict) = foreign.map_err(Closed::Unknown)? {
-            count(&verdict, stopwatch);
+            count(&verdict, stopwatch.elapsed_seconds());
             let identity = verdict.map_err(|_| Closed::Unauthorized)?;
             holder::require_certificate(identity.bound_to.as_ref(), request)?;
             let bounds = self.and_team(Bounds::default(), identity.team.as_ref()).await?;
@@ -155,7 +155,7 @@ impl State {
             .verify(token, self.clock.now())
             .await
             .map_err(Closed::Unknown)?;
-        count(&verdict, stopwatch);
+        count(&verdict, stopwatch.elapsed_seconds());
         let claims = verdict.map_err(|_| Closed::Unauthorized)?;
         holder::require_certificate(claims.cnf.as_ref(), request)?;
         let standing = self.standings.of(&claims).await.map_err(Closed::Unknown)?;
@@ -172,14 +172,14 @@ impl State {
 /// A check that takes longer is told of.
 const SLOW_SECONDS: f64 = 0.1;
 
-fn count<T>(verdict: &Result<T, Refusal>, stopwatch: Stopwatch) {
+/// Tells of a check that took so long.
+fn count<T>(verdict: &Result<T, Refusal>, seconds: f64) {
     let result = match verdict {
         Ok(_) => "success",
         Err(Refusal::Expired) => "expired",
         Err(Refusal::Invalid) => "failure",
     };
     metrics::counter!("jwt_validation_total", "result" => result).increment(1);
-    let seconds = stopwatch.elapsed_seconds();
     metrics::histogram!("jwt_validation_duration_seconds").record(seconds);
     if seconds > SLOW_SECONDS {
         tracing::warn!(seconds, "the check of an access token is slow");
@@ -191,5 +191,33 @@ fn log(closed: &Closed) {
     match closed {
         Closed::Unauthorized => tracing::info!("credential refused"),
         Closed::Unknown(error) => tracing::error!(error = ?error, "credential could not be checked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B-16
+    #[test]
+    fn a_check_of_more_than_a_tenth_of_a_second_is_warned_of() {
+        let logs = peer::logs::capture();
+        for verdict in [Ok(()), Err(Refusal::Expired), Err(Refusal::Invalid)] {
+            let before = logs.lines().len();
+            count(&verdict, 0.1);
+            assert_eq!(logs.lines().len(), before, "{:?}", logs.text());
+            count(&verdict, 0.100_1);
+            let told = logs.lines();
+            assert_eq!(told.len(), before + 1);
+            let last = told.last().unwrap();
+            assert_eq!(
+                (&last["level"], &last["message"], &last["seconds"]),
+                (
+                    &"WARN".into(),
+                    &"the check of an access token is slow".into(),
+                    &0.100_1.into()
+                )
+            );
+        }
     }
 }

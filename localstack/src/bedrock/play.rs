@@ -50,6 +50,17 @@ impl Bill {
             call.exact = self.exact;
         });
     }
+
+    /// Writes that nothing is billed: the call was not served, as the stream's first frame says.
+    fn waive(&mut self, exception: &str) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        self.state.log.excepted(&self.entry, exception);
+        self.state
+            .ledger
+            .amend(&self.entry.request_id, |call| call.outcome = "exception");
+    }
 }
 
 impl Drop for Bill {
@@ -167,8 +178,11 @@ impl Play {
                 .message
                 .as_deref()
                 .unwrap_or("The model stream broke, as asked for.");
-            let bytes = frame::exception(&exception.kind, message);
+            let (bytes, kind) = (frame::exception(&exception.kind, message), exception.kind.clone());
             self.write(&bytes);
+            if self.sent == 0 && NOT_SERVED.contains(&&*kind) {
+                self.bill.waive(&kind);
+            }
         }
         self.break_off("exception", End::Clean);
     }
@@ -228,6 +242,9 @@ impl Play {
             .extend(starts.map(|start| bytes.slice(start..bytes.len().min(start + size))));
     }
 }
+
+/// Exceptions that say, where a stream begins with one, that nothing was done for the call.
+const NOT_SERVED: [&str; 2] = ["throttlingException", "serviceUnavailableException"];
 
 /// Waits where a directive says so. False when the mock stops.
 pub(super) async fn hold(state: &State, directive: &Directive) -> bool {

@@ -13,6 +13,7 @@ fn right(it: &Declared) -> &'static str {
         "models.application_profiles" => {
             "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/a=us.anthropic.claude-sonnet-4-5-20250929-v1:0"
         }
+        "models.guardrails" => "gr1=600000",
         "cache.redis.url" => "rediss://cache.example.com",
         "storage.service.base_url" | "storage.service.token.base_url" | "alert.webhook_url" | "otlp.endpoint" => {
             "https://store.example.com"

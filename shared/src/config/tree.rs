@@ -11,6 +11,7 @@ use super::setting::{Declared, Function, Kind, Need, Setting};
 use super::values::{BackendKind, HttpUrl, LoginText, RedisUrl, Region, Source, TrustedText};
 use crate::jwt::KeyAlgorithm;
 use crate::model::ApplicationProfiles;
+use crate::price::Guardrails;
 use crate::tls::MinimumVersion;
 use crate::token_client::{Endpoint, Way};
 use crate::upstream::config::{self as upstream, Order, Routes, Targets, ToldList};
@@ -94,6 +95,9 @@ settings! {
 
     /// Application inference profiles that may be called, with what they run: see api.md.
     MODELS_APPLICATION_PROFILES: ApplicationProfiles = "models.application_profiles", List("ARN=MODEL with the ARN of a profile and the Bedrock id of its model"), Optional, MODELS;
+
+    /// Guardrails that calls may name, with what each costs for a token of prompt or answer: see prices.md.
+    MODELS_GUARDRAILS: Guardrails = "models.guardrails", List("GUARDRAIL=PICODOLLARS with an id or ARN, as calls name it, and a price a token"), Optional, MODELS;
 
     /// Where model calls go, in the order in which it is asked: see failover.md. Without it: the function's own region.
     UPSTREAM_TARGETS: Targets = "upstream.targets", Kind::Json(upstream::TARGETS), Optional, UPSTREAM;

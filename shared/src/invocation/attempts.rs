@@ -1,8 +1,9 @@
 //! From one call to its answer: which targets are asked, how often, and for how long.
 //!
-//! - What Bedrock refused is not billed, and goes to the next target: 429, 500, 503, and what could not be sent.
+//! - What Bedrock refused is not billed, and goes to the next target: 429, 500, 503, what could not be sent, and a stream that begins with
+//!   the exception that is Bedrock's 429 or 503. For that the head waits for the first frame, where there is another target.
 //! - An answer that was lost may be billed, and ends the call, unless the configuration says otherwise.
-//! - A success is the last attempt, whatever comes behind its head: nothing is ever repeated after it.
+//! - Any other success is the last attempt, whatever comes behind its head: nothing is ever repeated after it.
 //! - A refusal of beta flags is answered at the same target, without them, and is no attempt.
 //! - Before a call goes to another target than the one that was written down, that is written down.
 
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Models;
+use super::ahead::first_frame;
 use super::betas::{Lesson, MOST_REPEATS};
 use super::live::Live;
 use super::plan::{Candidate, Plan};
@@ -23,8 +25,9 @@ use crate::telemetry::trace;
 use crate::upstream::health::Standing;
 use crate::upstream::{Answer, NoAnswer, Operation};
 use crate::usage::Outcome;
-use crate::wire::bedrock::{UpstreamError, upstream_error};
+use crate::wire::bedrock::{UpstreamError, exception_kind, is_refusal, upstream_error};
 use crate::wire::betas::{self, Place};
+use crate::wire::frames::Content;
 use aws_smithy_types::body::SdkBody;
 
 /// Bedrock's own errors are far shorter.
@@ -254,7 +257,8 @@ impl Attempts<'_> {
     /// Sorts an answer, and remembers what it tells of the target and of beta flags.
     async fn answered(&mut self, candidate: &Candidate, answer: Answer) -> Attempt {
         let (known, model) = (&self.models.betas, candidate.model.base.as_str());
-        if !is_passing(answer.status) {
+        let (answer, begins) = self.begin(answer).await;
+        if begins != Begins::Refused && !is_passing(answer.status) {
             if answer.status.is_success() {
                 let place = place_of(self.sending.operation);
                 known.accepted(model, &self.sending.body, place);
@@ -269,6 +273,25 @@ impl Attempts<'_> {
             made: Made::Answer(answer),
             back_at,
         }
+    }
+
+    /// How a stream begins, if that decides anything: whether there is a target that would be asked next. Nobody waits for it longer than
+    /// a caller is left without a `ping`.
+    async fn begin(&self, answer: Answer) -> (Answer, Begins) {
+        let looks = answer.status.is_success() && self.sending.operation.streams() && self.next().is_some();
+        if !looks {
+            return (answer, Begins::AsItDoes);
+        }
+        let at_last = Instant::now() + self.models.ping_after;
+        let until = self.sending.ends_at.map_or(at_last, |ends_at| ends_at.min(at_last));
+        let Answer { status, headers, body } = answer;
+        let (first, body) = first_frame(body, until).await;
+        let goes_on = |kind: &str| is_refusal(kind) || (self.models.upstream.config.repeat_lost && is_failure(kind));
+        let begins = match first {
+            Some(Content::Exception { kind, .. }) if goes_on(&kind) => Begins::Refused,
+            _ => Begins::AsItDoes,
+        };
+        (Answer { status, headers, body }, begins)
     }
 
     async fn failed(&self, target: usize, failure: NoAnswer) -> Attempt {
@@ -312,6 +335,20 @@ impl Attempts<'_> {
         error.retry_after_seconds = Some(seconds_to_next_minute(self.models.clock.now()));
         Made::NoRoom(error)
     }
+}
+
+/// How a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    /// With an exception for which another target is asked.
+    Refused,
+    /// With something else, or nobody has looked.
+    AsItDoes,
+}
+
+/// Whether an exception that a stream begins with says that Bedrock or the model failed. The prompt may have been read, and be billed.
+fn is_failure(exception: &str) -> bool {
+    matches!(exception_kind(exception), Some(Kind::Internal | Kind::ModelFailed))
 }
 
 /// How long the words of a refusal are waited for.

@@ -4,7 +4,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::admission::Admission;
 use super::live::Live;
+use crate::error::Error;
 use crate::money::Picodollars;
+use crate::wire::dialect::DROPPED;
 
 /// What the call cost. The head of a stream leaves before that is known.
 const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
@@ -15,9 +17,7 @@ const REMAINING: HeaderName = HeaderName::from_static("x-tollgate-budget-remaini
 /// The longest answer in tokens, where a budget made it shorter than was asked for.
 const MAX_TOKENS: HeaderName = HeaderName::from_static("x-tollgate-max-tokens");
 
-/// What was left out of the request, since Bedrock refuses it: beta flags, and paths of members.
-const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
-/// The longest list of it, in bytes.
+/// The longest list of what was left out of a request, in bytes.
 const LONGEST_DROPPED: usize = 2_048;
 
 /// Of an answer in one piece, whose row is written.
@@ -27,17 +27,29 @@ pub(super) fn of_settled(live: &mut Live, headers: &mut HeaderMap) {
         set(headers, REMAINING, settlement.remaining);
     }
     shortened(&live.admitted().admission, headers);
-    of_dropped(live, headers);
+    of_dropped(live.what_was_dropped(), headers);
 }
 
 /// Flags and members of the request that Bedrock did not get: it would have refused them.
-pub(super) fn of_dropped(live: &mut Live, headers: &mut HeaderMap) {
-    let mut text = live.what_was_dropped().join(", ");
-    text.retain(|c| c == ' ' || c.is_ascii_graphic());
-    text.truncate(LONGEST_DROPPED);
-    if let (false, Ok(value)) = (text.is_empty(), HeaderValue::from_str(&text)) {
+pub(super) fn of_dropped(what: &[String], headers: &mut HeaderMap) {
+    let value = dropped(what).and_then(|text| HeaderValue::from_str(&text).ok());
+    if let Some(value) = value {
         headers.insert(DROPPED, value);
     }
+}
+
+/// The same of a call that ends in an error.
+pub(super) fn with_dropped(live: &mut Live, mut error: Error) -> Error {
+    error.dropped = dropped(live.what_was_dropped());
+    error
+}
+
+/// What was left out, as a header takes it.
+pub(super) fn dropped(what: &[String]) -> Option<String> {
+    let mut text = what.join(", ");
+    text.retain(|c| c == ' ' || c.is_ascii_graphic());
+    text.truncate(LONGEST_DROPPED);
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// Of a stream that begins.

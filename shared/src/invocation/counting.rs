@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 
+use super::cost;
 use super::deliver::returned;
 use super::{Models, check_operation, lost, refused_model, told_by_bedrock};
 use crate::bound::{Bound, LARGEST};
@@ -61,8 +62,21 @@ pub(super) async fn of_messages(
     check_operation(Operation::Invoke, &model)?;
     // What would be left out of a call is left out of its count.
     let known = models.betas.lessen(&model.base, &body, Place::Body).await?;
-    let body = known.map_or(body, |lessened| lessened.body);
-    let (status, headers, answer) = told(models, &model, HeaderMap::new(), count::of_invoke(&body)).await?;
+    let (body, dropped) = known.map_or((body, Vec::new()), |lessened| (lessened.body, lessened.dropped));
+    match counted(models, &model, body).await {
+        Ok(mut answer) => {
+            cost::of_dropped(&dropped, answer.headers_mut());
+            Ok(answer)
+        }
+        Err(mut error) => {
+            error.dropped = cost::dropped(&dropped);
+            Err(error)
+        }
+    }
+}
+
+async fn counted(models: &Models, model: &ResolvedModel, body: Bytes) -> Result<Response, Error> {
+    let (status, headers, answer) = told(models, model, HeaderMap::new(), count::of_invoke(&body)).await?;
     let counted = count::tokens(&answer).filter(|_| status.is_success());
     match (counted, status) {
         (Some(tokens), _) => Ok(shown(tokens, "exact")),
@@ -70,7 +84,7 @@ pub(super) async fn of_messages(
         (None, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => {
             let kind = upstream_error(status, &headers, &answer).kind.label();
             tracing::info!(model = model.base, kind, "Bedrock counts no tokens");
-            Ok(shown(most(models, &model, &body).await?, "upper-bound"))
+            Ok(shown(most(models, model, &body).await?, "upper-bound"))
         }
         (None, _) => Err(told_by_bedrock(status, &headers, &answer)),
     }

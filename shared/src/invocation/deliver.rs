@@ -22,12 +22,17 @@ use crate::wire::sse;
 
 /// Bedrock refused. In its own dialect every byte of that passes; in another one its meaning does.
 pub(super) async fn refusal(mut live: Live) -> Result<Response, Error> {
+    let refused = refused(&mut live).await;
+    refused.map_err(|error| cost::with_dropped(&mut live, error))
+}
+
+async fn refused(live: &mut Live) -> Result<Response, Error> {
     let body = live.whole().await.unwrap_or_default();
     let status = live.status();
     live.settle(Outcome::from_status(status.as_u16())).await?;
     if live.admitted().dialect == Dialect::Bedrock {
         let mut headers = returned(live.headers());
-        cost::of_dropped(&mut live, &mut headers);
+        cost::of_dropped(live.what_was_dropped(), &mut headers);
         return Ok((status, headers, body).into_response());
     }
     Err(told_by_bedrock(status, live.headers(), &body))
@@ -35,15 +40,20 @@ pub(super) async fn refusal(mut live: Live) -> Result<Response, Error> {
 
 /// The answer in one piece, after its row is written.
 pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
+    let answer = settled(&mut live).await;
+    answer.map_err(|error| cost::with_dropped(&mut live, error))
+}
+
+async fn settled(live: &mut Live) -> Result<Response, Error> {
     match live.whole().await {
         Ok(body) => {
             live.settle(Outcome::Success).await?;
-            let body = in_the_callers_form(&mut live, body)?;
+            let body = in_the_callers_form(live, body)?;
             let mut headers = match live.admitted().dialect {
                 Dialect::Bedrock => returned(live.headers()),
                 _ => HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]),
             };
-            cost::of_settled(&mut live, &mut headers);
+            cost::of_settled(live, &mut headers);
             Ok((live.status(), headers, body).into_response())
         }
         Err(cause) if live.is_late() => {
@@ -87,7 +97,7 @@ pub(super) fn streamed(mut live: Live) -> Response {
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     cost::of_admitted(&live.admitted().admission, &mut headers);
-    cost::of_dropped(&mut live, &mut headers);
+    cost::of_dropped(live.what_was_dropped(), &mut headers);
     let body = stream::unfold(Some((live, form)), |state| async {
         let (mut live, mut form) = state?;
         let (bytes, over) = step(&mut live, &mut form).await?;

@@ -245,8 +245,10 @@ impl Inner {
         if self.settlement.is_some() {
             return Ok(());
         }
+        let known = if self.was_stopped() { Known::InPart } else { known };
         let usage = self.usage(known).await;
-        let row = self.row(outcome, usage, known != Known::Exactly);
+        let guarded = self.admitted.guarded && usage != Usage::default();
+        let row = self.row(outcome, usage, guarded || known != Known::Exactly);
         let settling = Settlement::of(&self.models, &self.admitted.admission.call, &row);
         let settling = trace::step("settle").whole(settling, |error| error.kind.label());
         let settled = Box::pin(settling).await;
@@ -291,6 +293,13 @@ impl Inner {
             Known::Exactly | Known::InPart => usage,
             Known::Nothing => admission.call.worst_usage,
         }
+    }
+
+    /// Whether a guardrail has stopped the prompt: the model has seen nothing of it, and the guardrail all.
+    fn was_stopped(&self) -> bool {
+        let meter = &self.incoming.meter;
+        let told = self.status.is_some_and(|status| status.is_success()) && !meter.was_refused();
+        self.admitted.guarded && told && meter.reading().usage.prompt_tokens() == Tokens::ZERO
     }
 
     fn log_loss(&self, row: &UsageRow, error: &dyn std::fmt::Debug) {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::upstream::Operation;
 use crate::usage::{Reading, StopReason, Tokens, UsageMeter, UsageReport};
+use crate::wire::bedrock::is_refusal;
 use crate::wire::frames::Content;
 
 /// What an answer has told so far.
@@ -17,6 +18,8 @@ pub(super) struct AnswerMeter {
     usage: UsageMeter,
     stop_reason: Option<StopReason>,
     end: Option<End>,
+    begun: bool,
+    refused: bool,
 }
 
 /// The answer's own word on how it ended.
@@ -30,7 +33,15 @@ pub(super) enum End {
 
 impl AnswerMeter {
     pub(super) fn reading(&self) -> Reading {
-        self.usage.reading()
+        let mut reading = self.usage.reading();
+        // Nothing was said, and nothing is billed.
+        reading.exact |= self.refused;
+        reading
+    }
+
+    /// Whether a stream began with Bedrock's word that it does not serve the call now.
+    pub(super) fn was_refused(&self) -> bool {
+        self.refused
     }
 
     pub(super) fn stop_reason(&self) -> Option<StopReason> {
@@ -72,9 +83,13 @@ impl AnswerMeter {
         match content {
             Content::Chunk(json) => self.event(json),
             Content::Event { kind, json } => self.converse_event(kind, json),
-            Content::Exception { .. } => self.end = Some(End::Failed),
+            Content::Exception { kind, .. } => {
+                self.refused = !self.begun && is_refusal(kind);
+                self.end = Some(End::Failed);
+            }
             Content::Other => {}
         }
+        self.begun = true;
     }
 
     /// An event of `ConverseStream` (Bedrock Runtime API, `ConverseStreamOutput`): `metadata` is the last, and has the counts.
@@ -328,6 +343,33 @@ mod tests {
             message: String::new(),
         });
         assert_eq!(meter.end(), Some(End::Failed));
+    }
+
+    #[test]
+    fn a_stream_that_begins_with_a_refusal_has_cost_nothing_and_any_other_exception_may_have() {
+        let exception = |kind: &str| Content::Exception {
+            kind: kind.into(),
+            message: String::new(),
+        };
+        for (kind, is_free) in [
+            ("throttlingException", true),
+            ("serviceUnavailableException", true),
+            ("internalServerException", false),
+            ("modelStreamErrorException", false),
+            ("neverSeenException", false),
+        ] {
+            let mut meter = AnswerMeter::default();
+            meter.frame(&exception(kind));
+            assert_eq!(
+                (meter.reading().exact, meter.was_refused()),
+                (is_free, is_free),
+                "{kind}"
+            );
+            assert_eq!(meter.reading().usage.output_tokens, Tokens::ZERO);
+            let mut meter = read(&[START]);
+            meter.frame(&exception(kind));
+            assert_eq!((meter.reading().exact, meter.was_refused()), (false, false), "{kind}");
+        }
     }
 
     fn event(kind: &str, json: &'static str) -> Content {

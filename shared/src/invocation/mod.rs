@@ -7,6 +7,7 @@
 //! - bytes that need no change are not changed.
 
 mod admission;
+mod ahead;
 mod attachments;
 mod attempts;
 mod betas;
@@ -45,7 +46,7 @@ use crate::http::Caller;
 use crate::limits::Limits;
 use crate::model::{ModelError, ResolvedModel};
 use crate::objects::Objects;
-use crate::price::{PriceError, ServiceTier};
+use crate::price::{Guardrails, PriceError, ServiceTier};
 use crate::pricing::Prices;
 use crate::random;
 use crate::store::Store;
@@ -83,6 +84,8 @@ pub struct Models {
     pub objects: Objects,
     /// What tokens cost.
     pub prices: Prices,
+    /// Which guardrails calls may name, and what they cost.
+    pub guardrails: Guardrails,
     /// Which models there are.
     pub models: KnownModels,
     /// The time.
@@ -139,6 +142,7 @@ impl Models {
             retention_days: tree::USAGE_RETENTION_DAYS.get(variables)?,
             least_answer_tokens: tree::LEAST_ANSWER_TOKENS.get(variables)?,
             models: KnownModels::new(prices.seed(), tree::MODELS_APPLICATION_PROFILES.find(variables)?),
+            guardrails: tree::MODELS_GUARDRAILS.find(variables)?.unwrap_or_default(),
             prices,
             clock,
             region,
@@ -176,6 +180,8 @@ struct Call {
     model: String,
     /// Bedrock's service tier, which sets the price.
     tier: ServiceTier,
+    /// The guardrail that it names.
+    guardrail: Option<String>,
     /// Headers for Bedrock.
     headers: HeaderMap,
     /// The body for Bedrock.
@@ -189,6 +195,8 @@ struct Admitted {
     operation: Operation,
     delivery: Delivery,
     admission: Admission,
+    /// Whether a guardrail costs something beside the model, so that what the call cost is an estimate.
+    guarded: bool,
     /// When the call must have come to its end, if the function's own end is known.
     ends_at: Option<Instant>,
 }
@@ -206,6 +214,7 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         delivery,
         model,
         tier,
+        guardrail,
         mut headers,
         body,
     } = call;
@@ -221,10 +230,12 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     check_operation(operation, &model)?;
     caller.principal.require_model(&model.base)?;
     let started_at = models.clock.now();
+    let surcharge = guardrail.map(|it| models.guardrails.rate(&it)).transpose()?;
     let asked = Asked {
         principal: &caller.principal,
         model: &model,
         tier,
+        surcharge,
         at: started_at,
         body: &body,
     };
@@ -249,6 +260,7 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         dialect,
         operation,
         delivery,
+        guarded: surcharge.is_some(),
         ends_at: ends_at(models, &caller),
         admission,
         caller,
@@ -301,10 +313,11 @@ fn ends_at(models: &Models, caller: &Caller) -> Option<Instant> {
 
 /// Nothing was sent, or nothing that was billed. The call has its row all the same.
 async fn not_made(mut live: Live, outcome: Outcome, error: Error) -> Error {
-    match live.settle_without_answer(outcome, false).await {
+    let error = match live.settle_without_answer(outcome, false).await {
         Ok(()) => error,
         Err(unsettled) => unsettled,
-    }
+    };
+    cost::with_dropped(&mut live, error)
 }
 
 async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
@@ -313,10 +326,11 @@ async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
         NoAnswer::Lost(_) => (Outcome::UpstreamError, true),
         NoAnswer::TimedOut(_) => (Outcome::Timeout, true),
     };
-    if let Err(error) = live.settle_without_answer(outcome, maybe_billed).await {
-        return error;
-    }
-    lost(failure)
+    let error = match live.settle_without_answer(outcome, maybe_billed).await {
+        Ok(()) => lost(failure),
+        Err(unsettled) => unsettled,
+    };
+    cost::with_dropped(&mut live, error)
 }
 
 /// That no answer came, as an error of ours.

@@ -45,6 +45,7 @@ pub async fn chat_completions(models: &Arc<Models>, caller: Caller, request: Req
             delivery,
             model: model.requested,
             tier: translated.tier,
+            guardrail: None,
             headers: HeaderMap::new(),
             body: translated.body,
         },

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::Models;
 use crate::error::Error;
 use crate::model::{Catalog, Profile, ResolvedModel};
-use crate::price::{PriceBook, Quote, Rates, ServiceTier};
+use crate::price::{PriceBook, PriceError, Quote, Rates, ServiceTier, TokenRate};
 use crate::principal::{Principal, Team};
 use crate::upstream::config::Order;
 use crate::upstream::{Target, Upstream, preferred};
@@ -38,8 +38,21 @@ pub(super) struct Asked<'a> {
     pub(super) principal: &'a Principal,
     pub(super) model: &'a ResolvedModel,
     pub(super) tier: ServiceTier,
+    /// What a guardrail costs beside, a token.
+    pub(super) surcharge: Option<TokenRate>,
     pub(super) at: Timestamp,
     pub(super) body: &'a [u8],
+}
+
+impl Asked<'_> {
+    /// What the call costs with a model: its price, and what a guardrail costs beside.
+    fn quote(&self, book: &PriceBook, model: &ResolvedModel) -> Result<Quote, PriceError> {
+        let mut quote = book.quote(&model.price_key, self.tier, self.at)?;
+        if let Some(surcharge) = self.surcharge {
+            quote.rates = quote.rates.dearer_by(surcharge);
+        }
+        Ok(quote)
+    }
 }
 
 impl Plan {
@@ -52,7 +65,7 @@ impl Plan {
         let there = |index: &usize| {
             let target = upstream.targets.get(*index)?;
             let model = called_at(target, &models.region, asked.model, catalog)?;
-            let quote = book.quote(&model.price_key, asked.tier, asked.at).ok()?;
+            let quote = asked.quote(book, &model).ok()?;
             Some(Candidate {
                 target: *index,
                 model,
@@ -62,7 +75,7 @@ impl Plan {
         let mut candidates: Vec<Candidate> = targets.iter().filter_map(there).collect();
         if candidates.is_empty() {
             // Bedrock will say what is wrong with the model there, and this what is with its price.
-            let quote = book.quote(&asked.model.price_key, asked.tier, asked.at);
+            let quote = asked.quote(book, asked.model);
             candidates.push(Candidate {
                 target: targets.first().copied().unwrap_or_default(),
                 model: asked.model.clone(),
@@ -243,6 +256,7 @@ mod tests {
             principal: &principal(subject),
             model: &model,
             tier: ServiceTier::Default,
+            surcharge: None,
             at: Timestamp::UNIX_EPOCH,
             body: body.to_string().as_bytes(),
         })

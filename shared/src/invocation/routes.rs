@@ -21,7 +21,7 @@ use crate::price::ServiceTier;
 use crate::scope::Scope;
 use crate::upstream::Operation;
 use crate::wire::anthropic::{beta_flags, check_invoke_body, count_request, messages_request};
-use crate::wire::bedrock::{FORWARDED, FORWARDED_OF_CONVERSE, PERFORMANCE_LATENCY, SERVICE_TIER};
+use crate::wire::bedrock::{FORWARDED, FORWARDED_OF_CONVERSE, GUARDRAIL, PERFORMANCE_LATENCY, SERVICE_TIER};
 use crate::wire::converse;
 use crate::wire::dialect::Dialect;
 
@@ -60,17 +60,18 @@ pub async fn bedrock(models: &Arc<Models>, caller: Caller, request: Request) -> 
             return Box::pin(counting::as_it_is(models, &caller, &model, headers, body)).await;
         }
     };
-    let (tier, headers, body) = if operation.converses() {
+    let (tier, guardrail, headers, body) = if operation.converses() {
         (
             converse::check(&body)?,
+            converse::guardrail(&body)?,
             forwarded(&parts.headers, &FORWARDED_OF_CONVERSE),
             body,
         )
     } else {
-        let tier = service_tier(&parts.headers)?;
+        let (tier, guardrail) = (service_tier(&parts.headers)?, guardrail(&parts.headers)?);
         check_invoke_body(&body)?;
         let body = Box::pin(attach(models, &caller, body)).await?;
-        (tier, forwarded(&parts.headers, &FORWARDED), body)
+        (tier, guardrail, forwarded(&parts.headers, &FORWARDED), body)
     };
     let delivery = if operation.streams() {
         Delivery::Frames
@@ -86,6 +87,7 @@ pub async fn bedrock(models: &Arc<Models>, caller: Caller, request: Request) -> 
             delivery,
             model,
             tier,
+            guardrail,
             headers,
             body,
         },
@@ -117,6 +119,7 @@ pub async fn messages(models: &Arc<Models>, caller: Caller, request: Request) ->
             delivery,
             model,
             tier: ServiceTier::Default,
+            guardrail: None,
             headers: HeaderMap::new(),
             body,
         },
@@ -227,6 +230,17 @@ fn service_tier(headers: &HeaderMap) -> Result<ServiceTier, Error> {
             .and_then(|tier| ServiceTier::from_header(tier).ok())
             .ok_or_else(|| Error::invalid("The service tier must be one of: default, flex, priority.")),
         (Some(_), Some(_)) => Err(Error::invalid("There are two service tiers.")),
+    }
+}
+
+/// The guardrail that the caller names, if any.
+fn guardrail(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let mut named = headers.get_all(GUARDRAIL).iter();
+    match (named.next(), named.next()) {
+        (None, _) => Ok(None),
+        // What is no text has no price.
+        (Some(named), None) => Ok(Some(named.to_str().unwrap_or_default().to_owned())),
+        (Some(_), Some(_)) => Err(Error::invalid("There are two guardrails.")),
     }
 }
 

@@ -61,6 +61,11 @@ pub fn failure(error: &(dyn StdError + 'static)) -> Option<TlsFailure> {
 }
 
 /// Whether a request was not taken any more, because its connection had ended.
+///
+/// Over HTTP/2 no more can be known. With TLS 1.3 a peer refuses our certificate only when we are done with the handshake: its alert may come
+/// while the first request waits, and then hyper gives the request up as canceled, with nothing beneath that; the alert was read by the task
+/// of the connection, whose error nobody gets. And where the request does hear of it, h2 keeps of an `io::Error` its kind and its words
+/// (`proto::Error::Io(ErrorKind, Option<String>)`) and no source, so that rustls' error is gone, and words are not for programs.
 pub(super) fn is_not_taken(error: &(dyn StdError + 'static)) -> bool {
     let mut errors = causes(error).filter_map(|it| it.downcast_ref::<hyper::Error>());
     errors.any(|it| it.is_canceled() || it.is_closed())

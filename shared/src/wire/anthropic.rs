@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::apart;
 use super::json::Object;
 use crate::error::Error;
 
@@ -46,6 +47,7 @@ pub fn messages_request(body: &[u8], betas: &[&str]) -> Result<MessagesRequest, 
     let stream = optional::<bool>(&object, "stream", "true or false")?.unwrap_or(false);
     check_messages(&object)?;
     check_thread(&object)?;
+    apart::check(&object)?;
     for field in ["model", "stream", "thread"] {
         object.remove(field);
     }
@@ -66,6 +68,7 @@ pub fn messages_request(body: &[u8], betas: &[&str]) -> Result<MessagesRequest, 
 /// [`crate::error::Kind::InvalidRequest`] with words for the caller.
 pub fn check_invoke_body(body: &[u8]) -> Result<(), Error> {
     let object = Object::parse(body)?;
+    apart::check(&object)?;
     // Text completions, which the oldest models take, have a prompt instead of messages.
     if object.text("messages").is_none() && object.text("prompt").is_some() {
         return Ok(());

@@ -13,7 +13,7 @@ pub const FORWARDED: [HeaderName; 9] = [
     http::header::ACCEPT,
     HeaderName::from_static("x-amzn-bedrock-accept"),
     HeaderName::from_static("x-amzn-bedrock-trace"),
-    HeaderName::from_static("x-amzn-bedrock-guardrailidentifier"),
+    GUARDRAIL,
     HeaderName::from_static("x-amzn-bedrock-guardrailversion"),
     SERVICE_TIER,
     PERFORMANCE_LATENCY,
@@ -22,6 +22,9 @@ pub const FORWARDED: [HeaderName; 9] = [
 
 /// The same of `Converse`, which says all else in its body.
 pub const FORWARDED_OF_CONVERSE: [HeaderName; 2] = [http::header::CONTENT_TYPE, http::header::ACCEPT];
+
+/// A guardrail of the account's, which is billed beside the model.
+pub const GUARDRAIL: HeaderName = HeaderName::from_static("x-amzn-bedrock-guardrailidentifier");
 
 /// Metadata of a call, which Bedrock writes into its invocation log: a JSON object of strings.
 pub const REQUEST_METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock-request-metadata");
@@ -92,6 +95,15 @@ pub fn exception_kind(name: &str) -> Option<Kind> {
         _ => return None,
     };
     Some(kind)
+}
+
+/// Whether an exception that a stream begins with says that the call is not served now, as the status 429 or 503 says it before an
+/// answer: then nothing was done for it, and nothing is billed. After any other the prompt may have been read.
+pub fn is_refusal(exception: &str) -> bool {
+    matches!(
+        exception_kind(exception),
+        Some(Kind::UpstreamThrottled | Kind::UpstreamUnavailable)
+    )
 }
 
 fn status_kind(status: StatusCode) -> Kind {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::apart;
 use super::json::{self, Object};
 use crate::error::Error;
 use crate::price::ServiceTier;
@@ -164,14 +165,14 @@ fn check_additional(object: &Object<'_>) -> Result<(), Error> {
     let Some(fields) = object.text("additionalModelRequestFields") else {
         return Ok(());
     };
-    let fields =
-        json::members(fields).map_err(|_| Error::invalid("additionalModelRequestFields: Input should be an object"))?;
-    match fields.iter().find(|(name, _)| PRICED_APART.contains(&name.as_str())) {
-        Some((name, _)) => Err(Error::invalid(format!(
+    let fields = Object::parse(fields.as_bytes())
+        .map_err(|_| Error::invalid("additionalModelRequestFields: Input should be an object, each member once"))?;
+    if let Some(name) = fields.names().find(|name| PRICED_APART.contains(name)) {
+        return Err(Error::invalid(format!(
             "additionalModelRequestFields.{name}: it changes the price, and has none here"
-        ))),
-        None => Ok(()),
+        )));
     }
+    apart::check(&fields)
 }
 
 fn check_latency(object: &Object<'_>) -> Result<(), Error> {
@@ -198,6 +199,23 @@ fn service_tier(object: &Object<'_>) -> Result<ServiceTier, Error> {
         ServiceTier::from_header(&tier.kind)
             .map_err(|_| Error::invalid("The service tier must be one of: default, flex, priority."))
     })
+}
+
+/// The guardrail that a body names, which is billed beside the model.
+///
+/// # Errors
+/// [`crate::error::Kind::InvalidRequest`] for a configuration without one.
+pub fn guardrail(body: &[u8]) -> Result<Option<String>, Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Configuration<'a> {
+        #[serde(borrow)]
+        guardrail_identifier: Cow<'a, str>,
+    }
+    let object = Object::parse(body)?;
+    let form = "an object with `guardrailIdentifier`";
+    let configuration = optional::<Configuration<'_>>(&object, "guardrailConfig", form)?;
+    Ok(configuration.map(|it| it.guardrail_identifier.into_owned()))
 }
 
 /// The same body with a shorter answer.

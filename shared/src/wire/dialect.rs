@@ -1,5 +1,7 @@
 //! Errors in the caller's dialect: one table turns kind × dialect into status, code and headers.
 
+mod table;
+
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,8 @@ use serde_json::json;
 
 use super::openai;
 use crate::error::{Error, Kind};
+
+pub use table::status_and_code;
 
 /// Whose language a route speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,6 +58,9 @@ impl Dialect {
 /// The header by which AWS SDKs tell errors apart.
 pub const AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
+/// What was left out of the request, since Bedrock refuses it: beta flags, and paths of members.
+pub const DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
+
 /// By this header a server tells Anthropic's and OpenAI's clients whether to ask again.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -66,145 +73,6 @@ pub struct ErrorAnswer {
     pub headers: HeaderMap,
     /// The JSON text.
     pub body: String,
-}
-
-/// Status and code of a kind in a dialect. This is the table that `docs/errors.md` is a snapshot of.
-pub const fn status_and_code(kind: Kind, dialect: Dialect) -> (u16, &'static str) {
-    match dialect {
-        Dialect::Anthropic => anthropic(kind),
-        Dialect::Bedrock => bedrock(kind),
-        Dialect::OpenAi => openai::error::status_and_type(kind),
-        Dialect::OAuth => oauth(kind),
-        Dialect::Problem => problem(kind),
-        Dialect::Scim => scim(kind),
-    }
-}
-
-const fn anthropic(kind: Kind) -> (u16, &'static str) {
-    match kind {
-        Kind::InvalidRequest
-        | Kind::InvalidScope
-        | Kind::UnsupportedGrantType
-        | Kind::InvalidGrant
-        | Kind::AuthorizationPending
-        | Kind::SlowDown
-        | Kind::ExpiredToken => (400, "invalid_request_error"),
-        Kind::Unauthenticated => (401, "authentication_error"),
-        Kind::BudgetExhausted => (402, "billing_error"),
-        Kind::Denied | Kind::AccessDenied => (403, "permission_error"),
-        Kind::NotFound => (404, "not_found_error"),
-        Kind::MethodNotAllowed => (405, "invalid_request_error"),
-        Kind::Conflict => (409, "invalid_request_error"),
-        Kind::PreconditionFailed => (412, "invalid_request_error"),
-        Kind::TooLarge => (413, "request_too_large"),
-        Kind::UnsupportedMedia => (415, "invalid_request_error"),
-        Kind::RangeNotSatisfiable => (416, "invalid_request_error"),
-        Kind::RateLimited | Kind::UpstreamThrottled => (429, "rate_limit_error"),
-        Kind::ModelFailed | Kind::Internal => (500, "api_error"),
-        Kind::UpstreamUnavailable | Kind::Unavailable => (503, "overloaded_error"),
-        Kind::UpstreamTimeout => (504, "timeout_error"),
-    }
-}
-
-const fn bedrock(kind: Kind) -> (u16, &'static str) {
-    match kind {
-        Kind::InvalidRequest
-        | Kind::InvalidScope
-        | Kind::UnsupportedGrantType
-        | Kind::InvalidGrant
-        | Kind::AuthorizationPending
-        | Kind::SlowDown
-        | Kind::ExpiredToken
-        | Kind::Conflict
-        | Kind::PreconditionFailed
-        | Kind::TooLarge
-        | Kind::UnsupportedMedia
-        | Kind::RangeNotSatisfiable
-        | Kind::MethodNotAllowed => (
-            match kind {
-                Kind::PreconditionFailed => 412,
-                Kind::TooLarge => 413,
-                Kind::UnsupportedMedia => 415,
-                Kind::RangeNotSatisfiable => 416,
-                Kind::MethodNotAllowed => 405,
-                _ => 400,
-            },
-            match kind {
-                Kind::Conflict => "ConflictException",
-                _ => "ValidationException",
-            },
-        ),
-        Kind::Unauthenticated => (403, "UnrecognizedClientException"),
-        Kind::Denied | Kind::AccessDenied => (403, "AccessDeniedException"),
-        Kind::NotFound => (404, "ResourceNotFoundException"),
-        Kind::BudgetExhausted => (400, "ServiceQuotaExceededException"),
-        Kind::RateLimited | Kind::UpstreamThrottled => (429, "ThrottlingException"),
-        Kind::ModelFailed => (424, "ModelErrorException"),
-        Kind::Internal => (500, "InternalServerException"),
-        Kind::UpstreamUnavailable | Kind::Unavailable => (503, "ServiceUnavailableException"),
-        Kind::UpstreamTimeout => (408, "ModelTimeoutException"),
-    }
-}
-
-const fn oauth(kind: Kind) -> (u16, &'static str) {
-    match kind {
-        Kind::InvalidRequest | Kind::NotFound | Kind::Conflict | Kind::PreconditionFailed => (400, "invalid_request"),
-        Kind::InvalidScope => (400, "invalid_scope"),
-        Kind::UnsupportedGrantType => (400, "unsupported_grant_type"),
-        Kind::InvalidGrant => (400, "invalid_grant"),
-        Kind::AccessDenied => (400, "access_denied"),
-        Kind::AuthorizationPending => (400, "authorization_pending"),
-        Kind::SlowDown => (400, "slow_down"),
-        Kind::ExpiredToken => (400, "expired_token"),
-        Kind::Unauthenticated => (401, "invalid_client"),
-        Kind::Denied | Kind::BudgetExhausted => (400, "unauthorized_client"),
-        Kind::MethodNotAllowed => (405, "invalid_request"),
-        Kind::TooLarge => (413, "invalid_request"),
-        Kind::UnsupportedMedia => (415, "invalid_request"),
-        Kind::RangeNotSatisfiable => (416, "invalid_request"),
-        Kind::RateLimited => (429, "slow_down"),
-        Kind::Internal | Kind::ModelFailed => (500, "server_error"),
-        Kind::Unavailable | Kind::UpstreamThrottled | Kind::UpstreamUnavailable | Kind::UpstreamTimeout => {
-            (503, "temporarily_unavailable")
-        }
-    }
-}
-
-const fn problem(kind: Kind) -> (u16, &'static str) {
-    let status = match kind {
-        Kind::InvalidRequest
-        | Kind::InvalidScope
-        | Kind::UnsupportedGrantType
-        | Kind::InvalidGrant
-        | Kind::AuthorizationPending
-        | Kind::SlowDown
-        | Kind::ExpiredToken => 400,
-        Kind::Unauthenticated => 401,
-        Kind::BudgetExhausted => 402,
-        Kind::Denied | Kind::AccessDenied => 403,
-        Kind::NotFound => 404,
-        Kind::MethodNotAllowed => 405,
-        Kind::Conflict => 409,
-        Kind::PreconditionFailed => 412,
-        Kind::TooLarge => 413,
-        Kind::UnsupportedMedia => 415,
-        Kind::RangeNotSatisfiable => 416,
-        Kind::RateLimited | Kind::UpstreamThrottled => 429,
-        Kind::Internal => 500,
-        Kind::ModelFailed => 502,
-        Kind::UpstreamUnavailable | Kind::Unavailable => 503,
-        Kind::UpstreamTimeout => 504,
-    };
-    (status, kind.label())
-}
-
-/// The status of RFC 9457's answers; the code is one of RFC 7644's own, where it has one for every error of the kind.
-const fn scim(kind: Kind) -> (u16, &'static str) {
-    let code = match kind {
-        Kind::InvalidRequest => "invalidSyntax",
-        _ => "",
-    };
-    (problem(kind).0, code)
 }
 
 /// The answer that tells `error` to a caller of `dialect`.
@@ -224,6 +92,10 @@ pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer 
     if dialect == Dialect::Anthropic && error.kind == Kind::Conflict {
         // They would repeat every 409, and nothing is cured by that.
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    let dropped = error.dropped.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(dropped)) = dropped {
+        headers.insert(DROPPED, dropped);
     }
     if let Some(seconds) = error.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

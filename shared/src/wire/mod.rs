@@ -2,6 +2,7 @@
 //! bodies of every dialect.
 
 pub mod anthropic;
+mod apart;
 pub mod bedrock;
 pub mod betas;
 pub mod converse;

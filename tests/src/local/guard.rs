@@ -37,9 +37,13 @@ impl Guard {
     /// Fails the test, with what the program said, if it has ended by itself.
     pub fn must_be_running(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {
-            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            panic!("{} has ended: {status}\n{log}", self.log.display());
+            panic!("{} has ended: {status}\n{}", self.log.display(), self.said());
         }
+    }
+
+    /// What the program has printed.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 

@@ -8,13 +8,22 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What `look` finds, once it finds something. `what` is said of it when it never does.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    found_within(PATIENCE, look)
+        .await
+        .unwrap_or_else(|| panic!("in vain was waited for this: {what}"))
+}
+
+/// What `look` finds, if it finds something in this time.
+pub(super) async fn found_within<T>(time: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + time;
     loop {
         if let Some(found) = look().await {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < deadline, "in vain was waited for this: {what}");
+        if Instant::now() >= deadline {
+            return None;
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -43,6 +43,20 @@ pub enum Fault {
     Lost(u16),
 }
 
+/// Of every request to one of the two services: which one, and its headers of W3C's Trace Context.
+pub type Traces = Arc<Mutex<Vec<Traced>>>;
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// `storage` or `tokens`.
+    pub service: &'static str,
+    /// `traceparent`
+    pub parent: Option<String>,
+    /// `tracestate` and `baggage`, which go no further than the gateway.
+    pub more: Vec<String>,
+}
+
 /// Both services, and what a client of theirs needs.
 pub struct Services {
     /// The storage service.
@@ -70,6 +84,7 @@ struct Shelf {
     clock: Clock,
     faults: Mutex<VecDeque<Option<Fault>>>,
     asked: Mutex<Vec<(Method, Connection)>>,
+    traces: Traces,
     received: watch::Sender<u64>,
 }
 
@@ -85,8 +100,8 @@ impl Services {
         let store = Store::new(clock.clone());
         let wire = Wire::of(&identity).mutual(&authority);
         Self {
-            storage: Server::tls(&wire, store.router()).await,
-            tokens: Server::tls(&wire, token_function(backing, &clock)).await,
+            storage: Server::tls(&wire, noting(store.router(), "storage", &store)).await,
+            tokens: Server::tls(&wire, noting(token_function(backing, &clock), "tokens", &store)).await,
             store,
             clock,
             folder,
@@ -164,6 +179,7 @@ impl Store {
             clock,
             faults: Mutex::default(),
             asked: Mutex::default(),
+            traces: Traces::default(),
             received: watch::Sender::new(0),
         }))
     }
@@ -207,6 +223,11 @@ impl Store {
         self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What both services were told of traces.
+    pub fn traces(&self) -> Vec<Traced> {
+        self.0.traces.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// How many bytes of uploads have come in, as that goes on.
     pub fn received(&self) -> watch::Receiver<u64> {
         self.0.received.subscribe()
@@ -225,6 +246,21 @@ impl Store {
         let mut planned = self.0.faults.lock().unwrap_or_else(PoisonError::into_inner);
         planned.pop_front().flatten()
     }
+}
+
+/// The same router, which notes what it is told of traces.
+fn noting(router: Router, service: &'static str, store: &Store) -> Router {
+    let traces = store.0.traces.clone();
+    router.layer(middleware::from_fn(move |request: Request, next: Next| {
+        let text = |name: &str| request.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let traced = Traced {
+            service,
+            parent: text("traceparent"),
+            more: ["tracestate", "baggage"].into_iter().filter_map(text).collect(),
+        };
+        traces.lock().unwrap_or_else(PoisonError::into_inner).push(traced);
+        next.run(request)
+    }))
 }
 
 /// Only who shows a certificate is served; the handshake has seen to that, and this makes sure of it.

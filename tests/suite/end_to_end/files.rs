@@ -12,7 +12,7 @@ on_every_host!(
 
 const BOUNDARY: &str = "a-boundary-of-the-test";
 
-async fn upload(caller: &Caller, name: &str, kind: &str, bytes: &[u8]) -> Answer {
+pub(super) async fn upload(caller: &Caller, name: &str, kind: &str, bytes: &[u8]) -> Answer {
     let mut body = format!(
         "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"description\"\r\n\r\nwhat it is – ✓\r\n--{BOUNDARY}\r\n\
          content-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\ncontent-type: {kind}\r\n\r\n"

@@ -45,7 +45,7 @@ impl Upload {
         upload
     }
 
-    fn id(&self, name: &str) -> &str {
+    pub(super) fn id(&self, name: &str) -> &str {
         self.session[name].as_str().unwrap()
     }
 

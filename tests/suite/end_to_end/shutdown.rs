@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use tests::local::{
     Answer, Caller, Events, Route, Stack, User, directed, eventually, functions, marker, program, root,
 };
-use tests::unreliable::Unreliable;
+use tests::unreliable::{Moment, Unreliable};
 use tokio::process::{Child, Command};
+
+use super::killed_uploads::Upload;
 
 fn signal(id: u32, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
@@ -152,6 +154,36 @@ async fn what_is_in_flight_at_sigterm_is_answered_and_recorded() {
         end_of(&stack, function, id).await.assert_sound(function, "drained");
         let called = usize::from(["invoke", "stream"].contains(&function));
         user.rows_once(rows + called).await;
+    }
+}
+
+/// A-41, B-11: whoever completes an upload has it to itself until its lease is over, which is minutes; on SIGTERM it gives it back, at
+/// whichever step after the claim it stands, and the next one need not wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lease_of_an_upload_that_is_being_completed_is_given_back_on_sigterm() {
+    let aws = Unreliable::aws().await;
+    let stack = Stack::start(&["--environments", "1", "--aws-endpoint", &aws.url]).await;
+    let user = stack.new_user().await;
+    // The parts are put together; they are together, and nobody knows; the whole is read.
+    for (step, moment) in [(3, Moment::Before), (3, Moment::After), (5, Moment::Before)] {
+        let upload = Upload::of(&user, format!("{moment:?} {step}").into_bytes()).await;
+        let id = process_of(&stack, "upload").await;
+        let mut standstill = aws.stands_still(&[upload.id("session_id"), upload.id("file_id")], step, moment);
+        let end = async {
+            standstill.reached().await;
+            signal(id, Signal::TERM);
+        };
+        let (answer, ()) = tokio::join!(upload.complete(&user), end);
+        assert_eq!(answer.status, 503, "{step} {moment:?}: {answer:?}");
+        let end = end_of(&stack, "upload", id).await;
+        end.assert_sound("upload", "drained");
+        assert_eq!(
+            (&end.told["in_flight"], &end.told["cut"]),
+            (&json!(1), &json!(0)),
+            "{step}"
+        );
+        let answer = upload.complete(&user).await;
+        assert_eq!(answer.status, 201, "{step} {moment:?}: {answer:?}");
     }
 }
 

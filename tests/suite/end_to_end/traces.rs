@@ -3,8 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use tests::backing::Backing;
 use tests::collector::{Collector, Spanned};
-use tests::local::{Answer, MODEL, Route, Stack, directed, marker};
+use tests::fixtures::CLIENT_SECRET;
+use tests::local::{Answer, MODEL, Route, Stack, directed, make_secret, marker};
+use tests::storage_service::{SECRET_NAME, Services};
+
+use super::files::upload;
 
 async fn traced() -> (Collector, Stack) {
     let collector = Collector::start().await;
@@ -173,6 +178,38 @@ async fn every_line_of_a_requests_log_has_its_id_and_its_traces() {
         .filter(|line| line["message"] == "credential refused");
     let refused: Vec<_> = refused.map(|line| &line["request_id"]).collect();
     assert_eq!(refused, [denied]);
+}
+
+/// B-24: services of our own choosing are told by which span they are asked, and nothing else of the caller's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_service_and_a_token_endpoint_are_told_of_the_trace() {
+    let backing = Box::pin(Backing::start()).await;
+    let (services, collector) = (Services::start(&backing).await, Collector::start().await);
+    let mut arguments = services.parameters();
+    arguments.extend(["--parameter".into(), format!("OtlpEndpoint={}", collector.url)]);
+    arguments.extend(["--environments", "1"].map(str::to_owned));
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let stack = Stack::start(&arguments).await;
+    make_secret(&stack, SECRET_NAME, CLIENT_SECRET).await;
+    let user = stack.new_user().await;
+    let caller = user.caller.with("traceparent", format!("00-{TRACE}-{CALLER}-01"));
+    let caller = caller.with("tracestate", "canary=state").with("baggage", "canary=more");
+    let stored = upload(&caller, "a.txt", "text/plain", b"a").await;
+    assert_eq!(stored.status, 201, "{stored:?}");
+    let spans = collector.trace(TRACE, 2).await;
+    let parent = format!("00-{TRACE}-{}-01", named(&spans, "POST /api/v1/files/upload").id());
+    let told = services.store.traces();
+    for service in ["tokens", "storage"] {
+        let of_it: Vec<_> = told.iter().filter(|it| it.service == service).collect();
+        assert!(!of_it.is_empty(), "{service} was asked: {told:?}");
+        for traced in of_it {
+            assert_eq!(
+                (&traced.parent, &*traced.more),
+                (&Some(parent.clone()), &[][..]),
+                "{service}"
+            );
+        }
+    }
 }
 
 /// B-24: a collector that is down loses spans, and no call.

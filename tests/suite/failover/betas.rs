@@ -5,7 +5,7 @@ use localstack::bedrock::{BetaScript, Naming};
 use serde_json::{Value, json};
 use tests::backing::Backing;
 use tests::books::{assert_rows_equal_bills, plant, rows};
-use tests::event::{bedrock_body, invoke_stream, messages, request};
+use tests::event::{bedrock_body, converse, converse_body, invoke, invoke_stream, messages, messages_body, request};
 use tests::in_process::Functions;
 
 use super::{ALICE, asking, assert_budget_spent_what_was_billed};
@@ -84,6 +84,65 @@ async fn three_refused_betas_cost_one_extra_call_and_then_none() {
             assert_budget_spent_what_was_billed(&backing, &functions).await;
         }
     }
+}
+
+/// What was left out of a request is told with its answer, whatever that is and in whichever dialect.
+#[tokio::test]
+async fn what_was_left_out_is_told_with_an_error_too_in_every_dialect() {
+    let backing = Backing::start().await;
+    let functions = Functions::new(&backing);
+    refusing(&backing, Naming::All);
+    assert_eq!(call(&functions, false).await.status, 200, "it is known now");
+    let of_converse = |directive: &Value| {
+        let mut body = converse_body(directive);
+        body["additionalModelRequestFields"] = json!({"anthropic_beta": ALL});
+        body
+    };
+    let failures = [
+        json!({"error_type": "ThrottlingException"}),
+        json!({"error_type": "ModelErrorException"}),
+        json!({"cut_after": 1}),
+    ];
+    for directive in &failures {
+        let requests = [
+            (
+                "anthropic",
+                messages(ALICE, &messages_body(false, directive)).header("anthropic-beta", &ALL.join(",")),
+            ),
+            ("bedrock", invoke(ALICE, &with_flags(bedrock_body(directive)))),
+            ("converse", converse(ALICE, &of_converse(directive))),
+        ];
+        for (dialect, request) in requests {
+            let answer = functions.ask("stream", &request).await;
+            assert!(answer.status >= 400, "{dialect} {directive}: {answer:?}");
+            let told = answer
+                .headers
+                .get("x-tollgate-dropped")
+                .map(|value| value.to_str().unwrap());
+            assert!(
+                told.is_some_and(|told| REFUSED.iter().all(|flag| told.contains(flag))),
+                "{dialect} {directive}: {answer:?}"
+            );
+        }
+    }
+    for script in [json!({}), json!({"error_type": "ThrottlingException"})] {
+        let body = messages_body(false, &json!({"count_tokens": script}));
+        let counting = request("POST", "/anthropic/v1/messages/count_tokens")
+            .by(ALICE)
+            .json(&body);
+        let answer = functions
+            .ask("invoke", &counting.header("anthropic-beta", &ALL.join(",")))
+            .await;
+        assert!(
+            answer.headers.contains_key("x-tollgate-dropped"),
+            "{script}: {answer:?}"
+        );
+    }
+}
+
+fn with_flags(mut body: Value) -> Value {
+    body["anthropic_beta"] = json!(ALL);
+    body
 }
 
 /// Whoever names one flag at a time is asked twice more, and not once for each flag.

@@ -6,12 +6,14 @@ use localstack::bedrock::{LogSettings, RegionScript};
 use serde_json::{Value, json};
 use tests::backing::{Backing, Setup, nowhere};
 use tests::books::{assert_rows_equal_bills, balanced, open_calls, organisation, plant, rows};
-use tests::event::{MODEL, bedrock_body, invoke, messages};
+use tests::event::{MODEL, Request, bedrock_body, chat, converse_stream, invoke, invoke_stream, messages};
 use tests::in_process::Functions;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use super::{ALIAS, ALICE, ask, asking, assert_budget_spent_what_was_billed, failing, regions, row, two, with_targets};
+use super::{
+    ALIAS, ALICE, TWO, ask, asking, assert_budget_spent_what_was_billed, failing, regions, row, two, with_targets,
+};
 
 const WITH_PROFILES: [(&str, &str); 2] = [("east.profile", "us"), ("west.profile", "global")];
 
@@ -221,11 +223,13 @@ async fn a_lost_answer_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_again_after_the_head_of_an_answer() {
+async fn nothing_is_asked_again_once_a_stream_may_be_billed() {
     let backing = Backing::start().await;
     let functions = two(&backing, &[]);
     for fault in [
-        json!({"exception_after": {"events": 0, "type": "throttlingException"}}),
+        json!({"exception_after": {"events": 0, "type": "internalServerException"}}),
+        json!({"exception_after": {"events": 0, "type": "modelStreamErrorException"}}),
+        json!({"exception_after": {"events": 1, "type": "throttlingException"}}),
         json!({"cut_after": 0}),
         json!({"cut_after": 3}),
     ] {
@@ -238,6 +242,119 @@ async fn nothing_is_asked_again_after_the_head_of_an_answer() {
             "{answer:?}"
         );
         assert_eq!(backing.mock.ledger().calls.len(), 1, "{fault}");
+    }
+}
+
+/// A stream in each dialect. What the mock does with it stands in its queue.
+fn streams() -> [(&'static str, Request); 4] {
+    let mut body =
+        json!({"max_tokens": 512, "messages": [{"role": "user", "content": "hi"}], "stream": true, "model": MODEL});
+    let (by_messages, by_chat) = (messages(ALICE, &body), chat(ALICE, &body));
+    for name in ["stream", "model"] {
+        body.as_object_mut().unwrap().remove(name);
+    }
+    body["anthropic_version"] = "bedrock-2023-05-31".into();
+    let of_converse = json!({"messages": [{"role": "user", "content": [{"text": "hi"}]}]});
+    [
+        ("anthropic", by_messages),
+        ("openai", by_chat),
+        ("bedrock", invoke_stream(ALICE, &body)),
+        ("converse", converse_stream(ALICE, &of_converse)),
+    ]
+}
+
+/// The next calls of the mock, one after the other.
+fn script(backing: &Backing, directives: &[Value]) {
+    backing.mock.reset();
+    for directive in directives {
+        backing.mock.queue(serde_json::from_value(directive.clone()).unwrap());
+    }
+}
+
+fn beginning_with(exception: &str) -> Value {
+    json!({"exception_after": {"events": 0, "type": exception}})
+}
+
+/// Nothing was passed on and nothing is billed when a stream begins with Bedrock's word that it does not serve the call now.
+#[tokio::test]
+async fn a_stream_that_begins_with_a_refusal_is_answered_by_another_target() {
+    for exception in ["throttlingException", "serviceUnavailableException"] {
+        for (dialect, request) in streams() {
+            let backing = Backing::start().await;
+            let month = (Unit::Picodollars, Window::Month, 1_000_000_000_000);
+            plant(&backing, ScopeKind::Organisation, "all", &[month]).await;
+            let functions = two(&backing, &[]);
+            script(&backing, &[beginning_with(exception), json!({"text": "Hello."})]);
+            let answer = functions.ask("stream", &request).await;
+            let said = String::from_utf8_lossy(&answer.body).into_owned();
+            assert_eq!(answer.status, 200, "{dialect} {exception}: {said}");
+            assert!(
+                !said.contains(exception) && !said.contains("error"),
+                "{dialect}: {said}"
+            );
+            let ledger = backing.mock.ledger();
+            assert_eq!(
+                regions(&ledger.calls),
+                ["us-east-1", "us-west-2"],
+                "{dialect} {exception}"
+            );
+            assert_eq!(ledger.totals.billed, 1);
+            let row = row(&backing).await;
+            assert_eq!(
+                (row.target.as_deref(), row.outcome, row.estimated),
+                (Some("west"), Outcome::Success, false)
+            );
+            assert_rows_equal_bills(&[row], &ledger.calls);
+            assert_budget_spent_what_was_billed(&backing, &functions).await;
+            // The target rests, as after a 429.
+            script(&backing, &[json!({"text": "Hello."})]);
+            assert_eq!(functions.ask("stream", &request).await.status, 200);
+            assert_eq!(regions(&backing.mock.ledger().calls), ["us-west-2"], "{dialect}");
+        }
+    }
+}
+
+/// The refusal itself reaches the caller where nobody else serves the call, or there is nobody else. It costs nothing, and its row says so.
+#[tokio::test]
+async fn a_stream_that_begins_with_a_refusal_everywhere_tells_it_and_costs_nothing() {
+    for targets in [&TWO[..], &TWO[..1]] {
+        for (dialect, request) in streams() {
+            let backing = Backing::start().await;
+            let functions = with_targets(&backing, targets, &[]);
+            script(&backing, &vec![beginning_with("throttlingException"); targets.len()]);
+            let answer = functions.ask("stream", &request).await;
+            let said = String::from_utf8_lossy(&answer.body).into_owned();
+            let told = match dialect {
+                "anthropic" => "rate_limit_error",
+                "openai" => "rate_limit_exceeded",
+                _ => "throttlingException",
+            };
+            assert!(said.contains(told), "{dialect}: {said}");
+            let ledger = backing.mock.ledger();
+            assert_eq!(
+                (ledger.calls.len(), ledger.totals.billed),
+                (targets.len(), 0),
+                "{dialect}"
+            );
+            let row = row(&backing).await;
+            assert_eq!((row.cost_picodollars.as_u128(), row.estimated), (0, false), "{dialect}");
+            assert_eq!(row.outcome, Outcome::StreamInterrupted);
+        }
+    }
+}
+
+/// Whoever lets a lost answer be repeated lets this be too: the prompt may have been read, so it may have been billed.
+#[tokio::test]
+async fn a_stream_that_begins_with_a_failure_goes_on_elsewhere_only_where_that_is_allowed() {
+    for (allowed, calls) in [("false", 1), ("true", 2)] {
+        for exception in ["internalServerException", "modelStreamErrorException"] {
+            let backing = Backing::start().await;
+            let functions = two(&backing, &[("TOLLGATE_UPSTREAM_REPEAT_LOST", allowed)]);
+            script(&backing, &[beginning_with(exception), json!({"text": "Hello."})]);
+            let [(_, request), ..] = streams();
+            functions.ask("stream", &request).await;
+            assert_eq!(backing.mock.ledger().calls.len(), calls, "{exception} {allowed}");
+        }
     }
 }
 

@@ -29,7 +29,7 @@ async fn a_stream_cut_at_any_event_is_billed_as_the_mock_billed_it() {
     let mut calls = 0;
     for given in &answers {
         for at in 0..18 {
-            let exception = json!({"exception_after": {"events": at, "type": "throttlingException"}});
+            let exception = json!({"exception_after": {"events": at, "type": "modelStreamErrorException"}});
             for fault in [
                 json!({"cut_after": at}),
                 json!({"end_after": at}),

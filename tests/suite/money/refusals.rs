@@ -5,7 +5,7 @@ use gateway::limits::LAG_SECONDS;
 use serde_json::json;
 use tests::backing::{Backing, Setup};
 use tests::books::{amount, balanced, budget, open_calls, plant, rows};
-use tests::event::{MODEL, converse, converse_body, messages};
+use tests::event::{MODEL, bedrock_body, converse, converse_body, invoke, messages, messages_body};
 use tests::in_process::Functions;
 use tests::unreliable::{Fate, Outage};
 
@@ -56,6 +56,94 @@ async fn each_scope_and_each_window_refuses_on_its_own_with_the_exact_shortfall(
             assert!(state.is_none_or(|state| state.holds.is_empty()));
         }
     }
+}
+
+/// Nothing goes out that has a price beside its tokens, and the caller hears what to leave out, in its own dialect.
+#[tokio::test]
+async fn what_has_a_price_that_is_not_metered_is_refused_before_it_goes_out() {
+    let backing = Backing::start().await;
+    let functions = Functions::new(&backing);
+    for (member, value) in [
+        ("speed", json!("fast")),
+        ("service_tier", json!("priority")),
+        ("fallbacks", json!("default")),
+        ("tools", json!([{"type": "web_search_20250305", "name": "web_search"}])),
+    ] {
+        let mut by_messages = messages_body(false, &json!({}));
+        let mut by_invoke = bedrock_body(&json!({}));
+        by_messages[member] = value.clone();
+        by_invoke[member] = value.clone();
+        let mut by_converse = converse_body(&json!({}));
+        by_converse["additionalModelRequestFields"] = json!({member: value});
+        let refused = answer(&functions, "stream", &messages(CARLA, &by_messages)).await;
+        let error = &refused.json()["error"];
+        assert_eq!(
+            (refused.status, &error["type"]),
+            (400, &json!("invalid_request_error")),
+            "{member}"
+        );
+        assert!(error["message"].as_str().unwrap().contains(member), "{error}");
+        for request in [invoke(CARLA, &by_invoke), converse(CARLA, &by_converse)] {
+            let refused = answer(&functions, "invoke", &request).await;
+            assert_eq!(
+                (refused.status, refused.header("x-amzn-errortype")),
+                (400, "ValidationException"),
+                "{member}"
+            );
+            assert!(
+                refused.json()["message"].as_str().unwrap().contains(member),
+                "{refused:?}"
+            );
+        }
+    }
+    let mut usual = messages_body(false, &json!({}));
+    usual["speed"] = "standard".into();
+    usual["service_tier"] = "auto".into();
+    assert_eq!(answer(&functions, "stream", &messages(CARLA, &usual)).await.status, 200);
+    assert_eq!(backing.mock.ledger().calls.len(), 1);
+}
+
+const GUARDRAIL: &str = "x-amzn-bedrock-guardrailidentifier";
+
+/// A guardrail is billed beside the model: without a price it is refused, and with one every token costs so much more.
+#[tokio::test]
+async fn a_guardrail_costs_what_the_settings_say_and_is_refused_where_they_say_nothing() {
+    let backing = Backing::start().await;
+    let allowing = Functions::with(&backing, &[("TOLLGATE_MODELS_GUARDRAILS", "gr1=600000")]);
+    let calls = |name: &str| {
+        let by_header = invoke(CARLA, &bedrock_body(&json!({"output_tokens": 20}))).header(GUARDRAIL, name);
+        let mut body = converse_body(&json!({"output_tokens": 20}));
+        body["guardrailConfig"] = json!({"guardrailIdentifier": name, "guardrailVersion": "1"});
+        [by_header, converse(CARLA, &body)]
+    };
+    let silent = Functions::new(&backing);
+    for (functions, name) in [(&silent, "gr1"), (&allowing, "gr2")] {
+        for request in calls(name) {
+            let refused = answer(functions, "invoke", &request).await;
+            assert_eq!(
+                (refused.status, refused.header("x-amzn-errortype")),
+                (400, "ValidationException")
+            );
+            assert!(refused.json()["message"].as_str().unwrap().contains("guardrail"));
+        }
+    }
+    assert_eq!(backing.mock.ledger().calls.len(), 0, "nothing went out");
+    for request in calls("gr1") {
+        assert_eq!(answer(&allowing, "invoke", &request).await.status, 200);
+    }
+    let (rows, ledger) = (rows(&backing.store(), CARLA).await, backing.mock.ledger());
+    assert_eq!((rows.len(), ledger.calls.len()), (2, 2));
+    for call in &ledger.calls {
+        let row = rows
+            .iter()
+            .find(|row| row.upstream_request_id.as_ref() == Some(&call.request_id))
+            .unwrap();
+        let tokens = row.usage.prompt_tokens().as_u64() + row.usage.output_tokens.as_u64();
+        let cost = call.cost_picodollars + 600_000 * u128::from(tokens);
+        assert_eq!((row.cost_picodollars.as_u128(), row.estimated), (cost, true));
+    }
+    let headers = &backing.mock.requests()[0].headers;
+    assert!(format!("{headers:?}").contains("gr1"), "it is passed on: {headers:?}");
 }
 
 #[tokio::test]

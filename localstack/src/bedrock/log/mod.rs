@@ -125,6 +125,11 @@ impl InvocationLog {
         }
     }
 
+    /// Records a call whose stream began with an exception that says that it was not served.
+    pub(super) fn excepted(&self, entry: &Entry, exception: &str) {
+        self.write(&entry.region, || record::failed(entry, exception));
+    }
+
     fn write(&self, region: &str, record: impl FnOnce() -> serde_json::Value) {
         if let Some(writer) = &self.writer {
             self.shared.unwritten.fetch_add(1, Ordering::SeqCst);

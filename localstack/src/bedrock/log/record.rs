@@ -38,7 +38,7 @@ pub(super) fn billed(entry: &Entry, outcome: &str, usage: &Usage, bodies: bool) 
     record
 }
 
-/// The record of a call that failed before its head: without tokens.
+/// The record of a call that was not served: without tokens.
 pub(super) fn failed(entry: &Entry, error_code: &str) -> Value {
     let mut record = common(entry);
     record["errorCode"] = json!(error_code);

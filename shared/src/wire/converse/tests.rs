@@ -38,6 +38,9 @@ fn what_no_model_takes_and_what_has_another_price_is_refused() {
         with(r#""toolConfig":[{"systemTool":{"name":"nova_grounding"}}]"#),
         with(r#""additionalModelRequestFields":{"n":4}"#),
         with(r#""additionalModelRequestFields":{"service_tier":"priority"}"#),
+        with(r#""additionalModelRequestFields":{"fallbacks":"default"}"#),
+        with(r#""additionalModelRequestFields":{"tools":[{"type":"web_search_20260318","name":"web_search"}]}"#),
+        with(r#""additionalModelRequestFields":{"top_k":1,"top_k":2}"#),
         with(r#""additionalModelRequestFields":[]"#),
     ] {
         assert!(refused(&body), "{body}");

@@ -3,36 +3,7 @@
 use serde_json::json;
 
 use crate::error::{Error, Kind};
-
-/// Status and `type` of a kind.
-///
-/// Chosen by what OpenAI's clients do with them (Python 3.57, JavaScript 7.57, tried): 408, 409, 429 and everything from 500 they ask again
-/// for, twice, whatever `type` and `code` say. So a budget that is gone is 402, though OpenAI has 429 for that; and a conflict is 400.
-pub const fn status_and_type(kind: Kind) -> (u16, &'static str) {
-    match kind {
-        Kind::InvalidRequest
-        | Kind::InvalidScope
-        | Kind::UnsupportedGrantType
-        | Kind::InvalidGrant
-        | Kind::AuthorizationPending
-        | Kind::SlowDown
-        | Kind::ExpiredToken
-        | Kind::Conflict => (400, "invalid_request_error"),
-        Kind::Unauthenticated => (401, "authentication_error"),
-        Kind::BudgetExhausted => (402, "insufficient_quota"),
-        Kind::Denied | Kind::AccessDenied => (403, "permission_error"),
-        Kind::NotFound => (404, "invalid_request_error"),
-        Kind::MethodNotAllowed => (405, "invalid_request_error"),
-        Kind::PreconditionFailed => (412, "invalid_request_error"),
-        Kind::TooLarge => (413, "invalid_request_error"),
-        Kind::UnsupportedMedia => (415, "invalid_request_error"),
-        Kind::RangeNotSatisfiable => (416, "invalid_request_error"),
-        Kind::RateLimited | Kind::UpstreamThrottled => (429, "rate_limit_error"),
-        Kind::ModelFailed | Kind::Internal => (500, "server_error"),
-        Kind::UpstreamUnavailable | Kind::Unavailable => (503, "server_error"),
-        Kind::UpstreamTimeout => (504, "server_error"),
-    }
-}
+use crate::wire::dialect::{Dialect, status_and_code};
 
 /// `code`: OpenAI's own word where programs look for it, and otherwise the kind.
 const fn code(kind: Kind) -> &'static str {
@@ -47,7 +18,7 @@ const fn code(kind: Kind) -> &'static str {
 
 /// The JSON of an error.
 pub fn body(error: &Error) -> String {
-    let (_, kind) = status_and_type(error.kind);
+    let (_, kind) = status_and_code(error.kind, Dialect::OpenAi);
     let code = error.code.unwrap_or(code(error.kind));
     json!({"error": {"message": &*error.message, "type": kind, "param": error.param, "code": code}}).to_string()
 }
@@ -89,7 +60,7 @@ mod tests {
             Kind::Internal,
         ];
         for kind in Kind::ALL {
-            let (status, _) = status_and_type(kind);
+            let (status, _) = status_and_code(kind, Dialect::OpenAi);
             let repeated = [408, 409, 429].contains(&status) || status >= 500;
             assert_eq!(repeated, curable.contains(&kind), "{}", kind.label());
         }

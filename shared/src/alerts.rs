@@ -156,7 +156,7 @@ fn webhook(aws: &Aws, variables: &Variables) -> Result<Option<Webhook>, ConfigEr
     let loopback = tree::ALERT_WEBHOOK_LOOPBACK.find(variables)?.is_some();
     let endpoint = Endpoint::new(url.as_str(), loopback).ok_or(ConfigError::Wrong { name, expected })?;
     let secret = tree::ALERT_WEBHOOK_SECRET.get(variables)?;
-    let secrets = Secrets::new(aws.secretsmanager());
+    let secrets = Secrets::new(aws);
     Webhook::new(endpoint, secrets, secret)
         .map(Some)
         .map_err(|_| ConfigError::Wrong { name, expected })

@@ -1,10 +1,12 @@
 //! What every AWS client is built with: region, credentials, and one HTTPS client for all of them.
 
+mod assumed;
+pub(crate) mod signed;
+
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
@@ -12,15 +14,16 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
-use futures_util::FutureExt as _;
-
 use crate::config::{ConfigError, Variables, tree};
+use assumed::Assumed;
+use signed::{Reads, Service};
 
 /// The roots that AWS's endpoints chain to (Amazon Trust Services), so that a cold start parses five certificates and
 /// not the machine's hundred and forty. `AWS_CA_BUNDLE` names other ones.
 pub(crate) const AMAZON_ROOTS: &[u8] = include_bytes!("../data/amazon-roots.pem");
 
 /// What the clients of one function share.
+#[derive(Clone)]
 pub struct Aws {
     config: SdkConfig,
     variables: Variables,
@@ -53,9 +56,6 @@ pub enum AwsError {
     /// The certificates make no trust store.
     #[error("the trusted certificates cannot be used: {0}")]
     Tls(String),
-    /// The SDK does not give credentials of a role without waiting.
-    #[error("a role to assume cannot be prepared for")]
-    Role,
 }
 
 impl Aws {
@@ -94,7 +94,7 @@ impl Aws {
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    /// The Secrets Manager client.
+    /// The Secrets Manager client, for whoever makes secrets: no function does, or has it in its binary.
     pub fn secretsmanager(&self) -> aws_sdk_secretsmanager::Client {
         let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config);
         config.set_endpoint_url(self.endpoint("SECRETS_MANAGER"));
@@ -108,11 +108,26 @@ impl Aws {
         aws_sdk_eventbridge::Client::from_conf(config.build())
     }
 
-    /// The Systems Manager client.
-    pub fn ssm(&self) -> aws_sdk_ssm::Client {
-        let mut config = aws_sdk_ssm::config::Builder::from(&self.config);
-        config.set_endpoint_url(self.endpoint("SSM"));
-        aws_sdk_ssm::Client::from_conf(config.build())
+    /// Systems Manager, asked without its SDK crate.
+    pub(crate) fn ssm(&self) -> Service {
+        self.signed("ssm", "SSM")
+    }
+
+    /// Secrets Manager, asked without its SDK crate.
+    pub(crate) fn secrets(&self) -> Service {
+        self.signed("secretsmanager", "SECRETS_MANAGER")
+    }
+
+    fn signed(&self, name: &'static str, variable: &str) -> Service {
+        let url = self
+            .endpoint(variable)
+            .unwrap_or_else(|| signed::url(&self.config, name));
+        Service::new(&self.config, name, &url)
+    }
+
+    /// A bucket of S3 that is read from without the SDK crate.
+    pub(crate) fn reads(&self, bucket: &str) -> Reads {
+        Reads::new(&self.config, self.endpoint("S3"), bucket)
     }
 
     /// The SNS client.
@@ -140,25 +155,14 @@ impl Aws {
     }
 
     /// The Bedrock Runtime client of another region, with other credentials. A role is assumed when it is first used.
-    ///
-    /// # Errors
-    /// [`AwsError::Role`]
-    pub fn bedrockruntime_at(&self, place: &BedrockPlace<'_>) -> Result<aws_sdk_bedrockruntime::Client, AwsError> {
-        let config = self.config_at(place.region, place.role, place.external_id)?;
-        Ok(self.bedrockruntime_with(&config, place.endpoint, place.connect_timeout))
+    pub fn bedrockruntime_at(&self, place: &BedrockPlace<'_>) -> aws_sdk_bedrockruntime::Client {
+        let config = self.config_at(place.region, place.role, place.external_id);
+        self.bedrockruntime_with(&config, place.endpoint, place.connect_timeout)
     }
 
     /// The S3 client of another region, with other credentials.
-    ///
-    /// # Errors
-    /// [`AwsError::Role`]
-    pub fn s3_at(
-        &self,
-        region: &str,
-        role: Option<&str>,
-        external_id: Option<&str>,
-    ) -> Result<aws_sdk_s3::Client, AwsError> {
-        Ok(self.s3_with(&self.config_at(region, role, external_id)?))
+    pub fn s3_at(&self, region: &str, role: Option<&str>, external_id: Option<&str>) -> aws_sdk_s3::Client {
+        self.s3_with(&self.config_at(region, role, external_id))
     }
 
     /// It tries once, waits as long as the model thinks, and lets a stream be silent: what a retry costs, and when a call has taken
@@ -178,28 +182,19 @@ impl Aws {
         aws_sdk_bedrockruntime::Client::from_conf(config.build())
     }
 
-    /// What all clients share, for another region and by way of a role, if there is one. The SDK's own provider asks STS, and each
-    /// client keeps what it got until shortly before it ends.
-    fn config_at(&self, region: &str, role: Option<&str>, external_id: Option<&str>) -> Result<SdkConfig, AwsError> {
+    /// What all clients share, for another region and by way of a role, if there is one.
+    fn config_at(&self, region: &str, role: Option<&str>, external_id: Option<&str>) -> SdkConfig {
         let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
         let Some(role) = role else {
-            return Ok(config);
+            return config;
         };
         let sts = config.to_builder();
         let sts = match self.endpoint("STS") {
             Some(url) => sts.endpoint_url(url).build(),
             None => sts.build(),
         };
-        let mut builder = AssumeRoleProvider::builder(role)
-            .configure(&sts)
-            .session_name("tollgate");
-        if let Some(external_id) = external_id {
-            builder = builder.external_id(external_id);
-        }
-        // It awaits nothing where it is given a configuration.
-        let provider = builder.build().now_or_never().ok_or(AwsError::Role)?;
-        let credentials = SharedCredentialsProvider::new(provider);
-        Ok(config.to_builder().credentials_provider(credentials).build())
+        let credentials = SharedCredentialsProvider::new(Assumed::new(&sts, role, external_id));
+        config.to_builder().credentials_provider(credentials).build()
     }
 
     /// As the AWS SDKs read it: the service's own variable, then the one for all.

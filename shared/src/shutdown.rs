@@ -1,9 +1,11 @@
 //! The end of a function's process.
 //!
 //! Lambda sends SIGTERM before it ends an environment, to functions with an extension, and kills it half a second later where that is an
-//! internal one (AWS, "Lambda execution environment", shutdown phase). `lambda_runtime` registers one that does nothing. What is in
+//! internal one (AWS, "Lambda execution environment", shutdown phase). Each function registers one that does nothing. What is in
 //! flight then gets 350 ms to its end; what takes longer stops at its next step if it asks [`begun`], and gives back what it has
 //! taken. A model call that is cut off stands in the outbox, where the sweep finds it.
+
+mod told;
 
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -19,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::clock::Stopwatch;
 use crate::telemetry;
+use told::{Extension, Signals};
 
 /// What is in flight may take so long: the rest of the half second is for metrics and the way out.
 const PATIENCE: Duration = Duration::from_millis(350);
@@ -75,9 +78,28 @@ where
     D: Into<bytes::Bytes> + Send,
     E: Into<lambda_runtime::Error> + Send + std::fmt::Debug,
 {
-    lambda_runtime::spawn_graceful_shutdown_handler(end).await;
+    let mut signals = Signals::listen()?;
+    let extension = Extension::register().await?;
     let runtime = Runtime::new(handler).layer(TracingLayer::new()).layer(Counted);
-    runtime.run().await
+    let serving = Box::pin(runtime.run());
+    let ending = async {
+        signals.come().await;
+        end().await;
+    };
+    tokio::select! {
+        biased;
+        () = ending => leave(),
+        outcome = serving => outcome,
+        () = extension.wait() => Ok(()),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what was in flight has ended, or has no time left to wait for"
+)]
+fn leave() -> ! {
+    std::process::exit(0)
 }
 
 /// What is done after SIGTERM or SIGINT; the process ends behind it.

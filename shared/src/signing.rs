@@ -59,7 +59,7 @@ impl Signing {
             issuer: variables.issuer()?,
             audience: variables.audience()?,
             algorithm: tree::SIGNING_ALGORITHM.get(variables)?,
-            secrets: Secrets::new(aws.secretsmanager()),
+            secrets: Secrets::new(aws),
             secret_id: variables.signing_secret()?,
             held: Mutex::default(),
             reading: tokio::sync::Mutex::default(),

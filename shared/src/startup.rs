@@ -2,13 +2,18 @@
 
 use std::path::Path;
 
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use serde_json::json;
+
 use crate::aws::Aws;
+use crate::aws::signed::{Failed, Reads, Service};
 use crate::config::values::Source;
 use crate::config::{ConfigError, Faults, Function, Variables};
 use crate::telemetry;
 
 /// The most that a file of settings has. (A parameter has 8 KB at the most.)
 const MOST_BYTES: usize = 256 * 1024;
+const NO_ANSWER: &str = "cannot be read: there is no answer";
 
 /// Starts logging, and gives the configuration of a function, in which nothing is wrong.
 ///
@@ -64,7 +69,7 @@ async fn text(source: &Source, environment: &Variables) -> Result<String, String
     let aws = || Aws::from_environment(environment.clone()).map_err(|error| format!("cannot be read: {error}"));
     match source {
         Source::File(path) => bundled(path, environment),
-        Source::Object { bucket, key } => object(&aws()?.s3(), bucket, key).await,
+        Source::Object { bucket, key } => object(&aws()?.reads(bucket), key).await,
         Source::Parameter(name) => parameter(&aws()?.ssm(), name).await,
     }
 }
@@ -75,11 +80,11 @@ fn bundled(path: &str, environment: &Variables) -> Result<String, String> {
     text.map_err(|error| format!("cannot be read: {error}"))
 }
 
-async fn object(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<String, String> {
-    let answer = s3.get_object().bucket(bucket).key(key).send().await;
-    let mut answer = answer.map_err(|error| unreadable(error.as_service_error().and_then(|it| it.meta().code())))?;
+async fn object(bucket: &Reads, key: &str) -> Result<String, String> {
+    let answer = bucket.get(key, Vec::new()).await;
+    let mut answer = answer.map_err(|error| unreadable(&error))?;
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer.body.try_next().await.map_err(|_| unreadable(None))? {
+    while let Some(chunk) = answer.body.try_next().await.map_err(|_| NO_ANSWER)? {
         if bytes.len() + chunk.len() > MOST_BYTES {
             return Err(format!("is larger than {MOST_BYTES} bytes"));
         }
@@ -89,13 +94,17 @@ async fn object(s3: &aws_sdk_s3::Client, bucket: &str, key: &str) -> Result<Stri
 }
 
 /// One that is encrypted is not decrypted, and so is no YAML map: no secret stands in a file of settings.
-async fn parameter(ssm: &aws_sdk_ssm::Client, name: &str) -> Result<String, String> {
-    let answer = ssm.get_parameter().name(name).with_decryption(false).send().await;
-    let answer = answer.map_err(|error| unreadable(error.as_service_error().and_then(|it| it.meta().code())))?;
-    let value = answer.parameter.and_then(|parameter| parameter.value);
-    value.ok_or_else(|| "has no value".to_owned())
+async fn parameter(ssm: &Service, name: &str) -> Result<String, String> {
+    let input = json!({"Name": name, "WithDecryption": false});
+    let answer = ssm.call("AmazonSSM.GetParameter", &input).await;
+    let answer = answer.map_err(|error| unreadable(&error))?;
+    let value = answer["Parameter"]["Value"].as_str();
+    value.map(str::to_owned).ok_or_else(|| "has no value".to_owned())
 }
 
-fn unreadable(code: Option<&str>) -> String {
-    format!("cannot be read: {}", code.unwrap_or("there is no answer"))
+fn unreadable(error: &Failed) -> String {
+    match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        Some(code) => format!("cannot be read: {code}"),
+        None => NO_ANSWER.to_owned(),
+    }
 }

@@ -142,7 +142,7 @@ impl Backing {
 
     fn objects(&self) -> Objects {
         let variables = self.variables("upload", &[]);
-        Objects::new(Aws::from_environment(variables).unwrap().s3(), self.bucket())
+        Objects::new(&Aws::from_environment(variables).unwrap(), self.bucket())
     }
 
     /// DynamoDB, always directly.

@@ -24,7 +24,7 @@ fn daily(algorithm: KeyAlgorithm) -> Rotation {
 async fn secrets(backing: &Backing) -> (Secrets, String) {
     let variables = backing.variables("token", &[]);
     let id = variables.signing_secret().unwrap();
-    let secrets = Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
+    let secrets = Secrets::new(&Aws::from_environment(variables).unwrap());
     let version = secrets.read_version(&id).await.unwrap();
     let ring = KeyRing::from_stored(&version.text, KeyAlgorithm::EdDsa).unwrap();
     let dated = ring.first_made_at(made_at()).to_stored().unwrap();
@@ -64,7 +64,7 @@ async fn a_key_that_is_as_old_as_its_secret_is_not_rotated_at_once() {
     let backing = Backing::start().await;
     let variables = backing.variables("token", &[]);
     let id = variables.signing_secret().unwrap();
-    let secrets = Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
+    let secrets = Secrets::new(&Aws::from_environment(variables).unwrap());
     let written = secrets.read_version(&id).await.unwrap().written_at;
     let rotation = daily(KeyAlgorithm::EdDsa);
     let after = |hours| written + SignedDuration::from_hours(hours);

@@ -20,7 +20,7 @@ const HS256: (&str, &str) = ("TOLLGATE_SIGNING_ALGORITHM", "HS256");
 async fn plant(backing: &Backing, text: &str) {
     let variables = backing.variables("token", &[]);
     let id = variables.signing_secret().unwrap();
-    let secrets = Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
+    let secrets = Secrets::new(&Aws::from_environment(variables).unwrap());
     let version = secrets.read_version(&id).await.unwrap();
     let replaced = secrets.replace(&id, &version.id, text.to_owned()).await.unwrap();
     assert_eq!(replaced, Replaced::Written);

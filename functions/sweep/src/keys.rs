@@ -19,7 +19,7 @@ pub(crate) struct Keys {
 impl Keys {
     pub(crate) fn new(aws: &Aws, variables: &Variables) -> Result<Self, ConfigError> {
         Ok(Self {
-            secrets: Secrets::new(aws.secretsmanager()),
+            secrets: Secrets::new(aws),
             secret_id: variables.signing_secret()?,
             rotation: signing::rotation(variables)?,
         })

@@ -67,7 +67,7 @@ fn of_target(aws: &Aws, variables: &Variables, target: &TargetConfig) -> Result<
         Some(account) => account.clone(),
         None => tree::ACCOUNT.get(variables)?,
     };
-    let client = aws.s3_at(&target.region, target.role.as_deref(), target.external_id.as_deref())?;
+    let client = aws.s3_at(&target.region, target.role.as_deref(), target.external_id.as_deref());
     let (bucket, region) = (place.bucket.clone(), target.region.clone());
     Ok(Some(InvocationLog::new(client, bucket, &place.prefix, account, region)))
 }

@@ -67,7 +67,7 @@ impl State {
             signing: Signing::new(aws, variables)?,
             mutual_tls: variables.mutual_tls()?,
             configured: LoginConfig::read(variables)?,
-            providers: Providers::new(Secrets::new(aws.secretsmanager()), clock.clone()),
+            providers: Providers::new(Secrets::new(aws), clock.clone()),
             clock,
         })
     }

@@ -13,9 +13,10 @@ use localstack::gateway::Limits;
 use localstack::stack::{Options, Stack};
 use localstack::template::{Template, Values};
 use serde_json::json;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+use tokio::task::JoinSet;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -39,35 +40,40 @@ async fn main() -> Result<()> {
     warm(&binaries, &template).await
 }
 
-/// From spawning a function's process to its first poll of the Runtime API.
+/// From spawning a function's process to its first poll of the Runtime API; once more with a collector of traces in its configuration.
 async fn cold(binaries: &Path, template: &Path) -> Result<()> {
     let values = Values {
         parameters: [("Issuer".to_owned(), "https://gateway.example".to_owned())].into(),
         ..Values::default()
     };
-    println!("| function | binary | spawn to first poll, median of {STARTS} | fastest | slowest |");
-    println!("|---|---:|---:|---:|---:|");
+    println!(
+        "| function | binary | spawn to first poll, median of {STARTS} | fastest | slowest | with a collector, median |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|");
     for function in Template::read(template, &values)?.functions {
         let binary = binaries.join(&function.name);
-        let mut times = Vec::new();
+        let (mut plain, mut traced) = (Vec::new(), Vec::new());
         for _ in 0..STARTS {
-            times.push(start(&binary, &function).await?);
+            plain.push(start(&binary, &function, None).await?);
+            traced.push(start(&binary, &function, Some("http://127.0.0.1:4318")).await?);
         }
-        times.sort();
+        plain.sort();
+        traced.sort();
         println!(
-            "| {} | {:.2} MB | {} | {} | {} |",
+            "| {} | {:.2} MB | {} | {} | {} | {} |",
             function.name,
             std::fs::metadata(&binary)?.len() as f64 / 1e6,
-            millis(quantile(&times, 0.5)),
-            millis(times[0]),
-            millis(times[times.len() - 1]),
+            millis(quantile(&plain, 0.5)),
+            millis(plain[0]),
+            millis(plain[plain.len() - 1]),
+            millis(quantile(&traced, 0.5)),
         );
     }
     println!();
     Ok(())
 }
 
-async fn start(binary: &Path, function: &localstack::template::Function) -> Result<Duration> {
+async fn start(binary: &Path, function: &localstack::template::Function, collector: Option<&str>) -> Result<Duration> {
     let runtime_api = TcpListener::bind("127.0.0.1:0").await?;
     let mut command = Command::new(binary);
     command
@@ -82,17 +88,50 @@ async fn start(binary: &Path, function: &localstack::template::Function) -> Resu
         .env("AWS_SECRET_ACCESS_KEY", "local")
         .stdout(Stdio::null())
         .kill_on_drop(true);
+    if let Some(collector) = collector {
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector);
+    }
     let began = Instant::now();
     let mut child = command.spawn()?;
-    let (mut connection, _) = tokio::time::timeout(Duration::from_secs(10), runtime_api.accept()).await??;
-    let mut first = [0; 64];
-    let length = connection.read(&mut first).await?;
-    let took = began.elapsed();
+    let polled = tokio::time::timeout(Duration::from_secs(10), first_poll(&runtime_api)).await;
+    let took = polled.map_err(|_| format!("{} did not poll", function.name))??;
     child.kill().await?;
-    if first[..length].starts_with(b"GET /2018-06-01/runtime/invocation/next") {
-        Ok(took)
-    } else {
-        Err(format!("{} did not poll first", function.name).into())
+    Ok(took.duration_since(began))
+}
+
+/// When the first event was asked for. The extension that a function registers before is registered.
+async fn first_poll(runtime_api: &TcpListener) -> Result<Instant> {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = runtime_api.accept() => {
+                let (connection, _) = accepted?;
+                connections.spawn(poll_on(connection));
+            }
+            Some(Ok(Ok(Some(polled)))) = connections.join_next() => return Ok(polled),
+        }
+    }
+}
+
+/// When the first event was asked for on this connection.
+async fn poll_on(mut connection: TcpStream) -> std::io::Result<Option<Instant>> {
+    let body = r#"{"functionName":"bench","functionVersion":"$LATEST","handler":"bootstrap"}"#;
+    let registered = format!(
+        "HTTP/1.1 200 OK\r\nlambda-extension-identifier: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // The head of a request so small comes in one piece, and its body in the same or the next.
+    let mut piece = [0; 1024];
+    loop {
+        let length = connection.read(&mut piece).await?;
+        match &piece[..length] {
+            [] => return Ok(None),
+            piece if piece.starts_with(b"GET /2018-06-01/runtime/invocation/next") => return Ok(Some(Instant::now())),
+            piece if piece.starts_with(b"POST /2020-01-01/extension/register") => {
+                connection.write_all(registered.as_bytes()).await?;
+            }
+            _ => {}
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl RedisOptions {
             url: tree::CACHE_REDIS_URL.get(variables)?,
             space: variables.table()?,
             authorities,
-            access: Access::Stored(Secrets::new(aws.secretsmanager()), secret),
+            access: Access::Stored(Secrets::new(aws), secret),
             timeout: Duration::from_millis(tree::CACHE_REDIS_TIMEOUT_MILLISECONDS.get(variables)?),
             pause_seconds: tree::CACHE_REDIS_PAUSE_SECONDS.get(variables)?.into(),
         })

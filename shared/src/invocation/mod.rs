@@ -35,7 +35,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::aws::{Aws, AwsError};
+use crate::aws::Aws;
 use crate::bound::LARGEST;
 use crate::cache::Cache;
 use crate::clock::{Clock, Stopwatch};
@@ -110,9 +110,6 @@ pub enum SetUpError {
     /// A variable is missing or wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A client cannot be made.
-    #[error(transparent)]
-    Aws(#[from] AwsError),
     /// The price list that was built in cannot be read.
     #[error(transparent)]
     Prices(#[from] PriceError),
@@ -132,7 +129,7 @@ impl Models {
         let upstream = UpstreamConfig::read(variables, &region)?;
         Ok(Self {
             bedrock: Bedrock::new(aws.bedrockruntime()),
-            upstream: Upstream::new(aws, upstream)?,
+            upstream: Upstream::new(aws, upstream),
             betas: KnownBetas::new(store.clone(), clock.clone()),
             rests: Rests::default(),
             objects: Objects::read_from(aws, variables, &clock)?,

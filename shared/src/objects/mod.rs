@@ -103,8 +103,8 @@ impl std::fmt::Debug for Objects {
 
 impl Objects {
     /// The bucket of this name.
-    pub fn new(client: aws_sdk_s3::Client, bucket: String) -> Self {
-        Self::S3(Bucket::new(client, bucket))
+    pub fn new(aws: &Aws, bucket: String) -> Self {
+        Self::S3(Bucket::new(aws, bucket))
     }
 
     /// The storage service, if one is configured (`storage.service.base_url`, `TOLLGATE_STORAGE_SERVICE_BASE_URL`), else the bucket.
@@ -117,7 +117,7 @@ impl Objects {
         let section = settings.section("storage.service", "TOLLGATE_STORAGE_SERVICE");
         match StorageService::read(&section, aws, clock)? {
             Some(service) => Ok(Self::Service(service)),
-            None => Ok(Self::new(aws.s3(), variables.bucket()?)),
+            None => Ok(Self::new(aws, variables.bucket()?)),
         }
     }
 

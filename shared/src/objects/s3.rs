@@ -1,12 +1,13 @@
 //! Objects in a bucket of S3.
 
 use std::error::Error as StdError;
+use std::fmt;
+use std::sync::OnceLock;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
@@ -18,31 +19,50 @@ use super::body::Sized;
 use super::checked::{self, Checked, Sha256};
 use super::range::{ByteRange, content_range};
 use super::{Chunks, Object, ObjectInfo, Opened, Stored};
+use crate::aws::Aws;
+use crate::aws::signed::{Answer, Reads};
 use crate::error::Error;
 
-/// A bucket and its client.
-#[derive(Clone, Debug)]
+/// A bucket. It is read from without the SDK's client, which only functions have in them that write.
+#[derive(Clone)]
 pub struct Bucket {
-    client: Client,
+    aws: Aws,
+    client: OnceLock<Client>,
+    reads: Reads,
     bucket: String,
 }
 
+impl fmt::Debug for Bucket {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Bucket({})", self.bucket)
+    }
+}
+
 impl Bucket {
-    pub(super) fn new(client: Client, bucket: String) -> Self {
-        Self { client, bucket }
+    pub(super) fn new(aws: &Aws, bucket: String) -> Self {
+        Self {
+            aws: aws.clone(),
+            client: OnceLock::new(),
+            reads: aws.reads(&bucket),
+            bucket,
+        }
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| self.aws.s3())
     }
 
     pub(super) async fn check(&self) -> Result<(), Error> {
         // It is looked at, not fought for.
         let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
-        let head = self.client.head_bucket().bucket(&self.bucket);
+        let head = self.client().head_bucket().bucket(&self.bucket);
         let answer = head.customize().config_override(once).send().await;
         answer.map(drop).map_err(Error::unavailable)
     }
 
     /// Bytes that are all here can be sent again by the SDK.
     pub(super) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Error> {
-        let put = self.client.put_object().bucket(&self.bucket).key(key);
+        let put = self.client().put_object().bucket(&self.bucket).key(key);
         let put = put.checksum_sha256(Sha256::of(&bytes).base64());
         put.body(ByteStream::from(bytes))
             .send()
@@ -55,7 +75,7 @@ impl Bucket {
     pub(super) async fn store(&self, key: &str, upload: Checked) -> Result<Stored, Error> {
         let verdict = upload.verdict();
         let length = i64::try_from(upload.size).map_err(|_| Error::invalid("The file is too large."))?;
-        let put = self.client.put_object().bucket(&self.bucket).key(key);
+        let put = self.client().put_object().bucket(&self.bucket).key(key);
         let put = match upload.sha256 {
             Some(sha256) => put.checksum_sha256(sha256.base64()),
             None => put.checksum_algorithm(ChecksumAlgorithm::Sha256),
@@ -72,9 +92,9 @@ impl Bucket {
     }
 
     pub(super) async fn open(&self, key: &str, range: Option<ByteRange>) -> Result<Opened, Error> {
-        let get = self.client.get_object().bucket(&self.bucket).key(key);
-        let get = get.set_range(range.map(|range| range.to_string()));
-        match get.checksum_mode(ChecksumMode::Enabled).send().await {
+        let mut headers = vec![("x-amz-checksum-mode", "ENABLED".to_owned())];
+        headers.extend(range.map(|range| ("range", range.to_string())));
+        match self.reads.get(key, headers).await {
             Ok(answer) => found(answer).map(Opened::Found),
             Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
                 Some("NoSuchKey") => Ok(Opened::Missing),
@@ -85,7 +105,7 @@ impl Bucket {
     }
 
     pub(super) async fn info(&self, key: &str) -> Result<Option<ObjectInfo>, Error> {
-        let head = self.client.head_object().bucket(&self.bucket).key(key);
+        let head = self.client().head_object().bucket(&self.bucket).key(key);
         match head.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(answer) => Ok(Some(ObjectInfo {
                 size: length(answer.content_length())?,
@@ -97,7 +117,7 @@ impl Bucket {
     }
 
     pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
-        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
+        let delete = self.client().delete_object().bucket(&self.bucket).key(key);
         delete.send().await.map(drop).map_err(Error::unavailable)
     }
 }
@@ -109,13 +129,13 @@ fn without_end() -> TimeoutConfig {
         .build()
 }
 
-fn found(answer: GetObjectOutput) -> Result<Object, Error> {
-    let length = length(answer.content_length())?;
-    let (offset, size) = match answer.content_range() {
+fn found(answer: Answer) -> Result<Object, Error> {
+    let length = length(answer.header("content-length").and_then(|text| text.parse().ok()))?;
+    let (offset, size) = match answer.header("content-range") {
         None => (0, length),
         Some(text) => content_range(text).ok_or_else(|| Error::unavailable("S3 tells a range that is none"))?,
     };
-    let sha256 = answer.checksum_sha256().and_then(Sha256::from_base64);
+    let sha256 = answer.header("x-amz-checksum-sha256").and_then(Sha256::from_base64);
     // The checksum is of the whole, which a part cannot be told by.
     let sha256 = sha256.filter(|_| length == size);
     Ok(Object {

@@ -63,7 +63,7 @@ impl StorageService {
         let Some(base) = section.optional::<token_client::Endpoint>("base_url", BASE_URL)? else {
             return Ok(None);
         };
-        let secrets = Secrets::new(aws.secretsmanager());
+        let secrets = Secrets::new(aws);
         let token = section.section("token");
         let options = token_client::Options::read(&token, &secrets)?.ok_or_else(|| ConfigError::Setting {
             place: token.places("base_url"),

@@ -122,11 +122,45 @@ impl Visit for Fields {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex};
 
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
+
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let each = entries.flat_map(|path| match path.is_dir() {
+            true => sources(&path),
+            false => vec![path],
+        });
+        each.filter(|path| path.extension().is_some_and(|it| it == "rs"))
+            .collect()
+    }
+
+    /// What is deployed has nothing below `info` compiled in (`release_max_level_info`), so a line of ours there would never be told.
+    #[test]
+    fn no_line_of_ours_is_below_info() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut files = sources(&root.join("shared/src"));
+        files.extend(sources(&root.join("functions")));
+        files.retain(|path| !path.ends_with("telemetry/log.rs"));
+        assert!(files.len() > 100, "{} files were looked at", files.len());
+        for path in files {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for below in [
+                "debug!(",
+                "trace!(",
+                "debug_span!(",
+                "trace_span!(",
+                "Level::DEBUG",
+                "Level::TRACE",
+            ] {
+                assert!(!text.contains(below), "{} has {below}", path.display());
+            }
+        }
+    }
 
     /// what libraries say of requests and answers is in no log, at whatever level.
     #[test]

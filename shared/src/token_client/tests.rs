@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::aws::Aws;
 use crate::config::{Settings, Variables};
 use crate::secrets::Secrets;
 
@@ -140,12 +141,14 @@ fn token_answer(replaced: &serde_json::Value) -> String {
 
 /// Secrets Manager, where nobody listens.
 fn no_secrets() -> Secrets {
-    let config = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(aws_config::BehaviorVersion::latest())
-        .region(aws_config::Region::new("us-east-1"))
-        .endpoint_url("http://127.0.0.1:1")
-        .build();
-    Secrets::new(aws_sdk_secretsmanager::Client::from_conf(config))
+    let variables = [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "key"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+    ];
+    let variables = variables.map(|(name, value)| (name, value.to_owned()));
+    Secrets::new(&Aws::from_environment(Variables::Given(variables.to_vec())).unwrap())
 }
 
 fn read(list: &[(&'static str, &str)]) -> Result<Option<Options>, crate::config::ConfigError> {

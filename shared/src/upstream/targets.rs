@@ -3,7 +3,7 @@
 use super::Bedrock;
 use super::config::{Quota, Route, TargetConfig, UpstreamConfig};
 use super::health::Health;
-use crate::aws::{Aws, AwsError, BedrockPlace};
+use crate::aws::{Aws, BedrockPlace};
 use crate::model::Profile;
 
 /// Where a call may go.
@@ -38,10 +38,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// A client for each target. Nothing goes out before the first call; a role is assumed when its target is first asked.
-    ///
-    /// # Errors
-    /// [`AwsError`] when a role cannot be prepared for.
-    pub fn new(aws: &Aws, config: UpstreamConfig) -> Result<Self, AwsError> {
+    pub fn new(aws: &Aws, config: UpstreamConfig) -> Self {
         let target = |target: &TargetConfig| {
             let place = BedrockPlace {
                 region: &target.region,
@@ -50,21 +47,21 @@ impl Upstream {
                 endpoint: target.endpoint.as_deref(),
                 connect_timeout: config.connect_timeout,
             };
-            Ok(Target {
+            Target {
                 name: target.name.clone(),
                 region: target.region.clone(),
                 profile: target.profile,
                 weight: target.weight,
                 is_ours: target.role.is_none(),
                 quota: target.quota,
-                bedrock: Bedrock::new(aws.bedrockruntime_at(&place)?),
-            })
+                bedrock: Bedrock::new(aws.bedrockruntime_at(&place)),
+            }
         };
-        Ok(Self {
-            targets: config.targets.iter().map(target).collect::<Result<_, AwsError>>()?,
+        Self {
+            targets: config.targets.iter().map(target).collect(),
             health: Health::new(config.targets.len(), config.rests),
             config,
-        })
+        }
     }
 
     /// The route of a model: the first that is for it.

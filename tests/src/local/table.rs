@@ -1,11 +1,13 @@
 //! What stands in the stack's table and secrets, looked at (and, for what no API makes, written) through the AWS SDK.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use gateway::aws::Aws;
+use gateway::config::Variables;
 use gateway::jwt::{KeyAlgorithm, KeyRing, Rotation, SigningKey};
 use gateway::secrets::Secrets;
 use gateway::store::Store;
 use jiff::{SignedDuration, Timestamp};
-use localstack::aws::sdk_config;
+use localstack::aws::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, sdk_config};
 
 use super::Stack;
 
@@ -74,9 +76,21 @@ pub async fn make_secret(stack: &Stack, name: &str, value: &str) {
 
 const SIGNING_SECRET: &str = "tollgate-signing-secret";
 
+/// The stack's secrets, as the functions read them.
+fn secrets(stack: &Stack) -> Secrets {
+    let variables = [
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
+        ("AWS_ENDPOINT_URL", &*stack.ready().secretsmanager),
+    ];
+    let variables = variables.map(|(name, value)| (name, value.to_owned()));
+    Secrets::new(&Aws::from_environment(Variables::Given(variables.to_vec())).unwrap())
+}
+
 /// Has a new key sign from now on. Functions that have read the keys already keep theirs for some minutes: this comes first.
 pub async fn rotate_signing_key(stack: &Stack, algorithm: KeyAlgorithm) {
-    let secrets = Secrets::new(secretsmanager(stack));
+    let secrets = secrets(stack);
     let at_once = Rotation {
         algorithm,
         period: SignedDuration::ZERO,
@@ -88,7 +102,7 @@ pub async fn rotate_signing_key(stack: &Stack, algorithm: KeyAlgorithm) {
 
 /// The stack's secrets, and the name of the one with its signing keys.
 pub fn signing_secret(stack: &Stack) -> (Secrets, &'static str) {
-    (Secrets::new(secretsmanager(stack)), SIGNING_SECRET)
+    (secrets(stack), SIGNING_SECRET)
 }
 
 /// The key that the stack's tokens are signed with.

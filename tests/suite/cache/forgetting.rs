@@ -247,7 +247,7 @@ async fn a_remembered_token_ends_with_its_key_and_by_itself_and_lends_nothing_to
     assert!(!functions.lets_in(&short).await, "it has ended");
     let variables = backing.variables("token", &[]);
     let id = variables.signing_secret().unwrap();
-    let secrets = gateway::secrets::Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
+    let secrets = gateway::secrets::Secrets::new(&Aws::from_environment(variables).unwrap());
     let version = secrets.read_version(&id).await.unwrap();
     let another = r#"{"alg":"EdDSA","seed":"another-seed-another-seed-another-seed-another-seed-another-seed"}"#;
     secrets.replace(&id, &version.id, another.to_owned()).await.unwrap();

@@ -72,7 +72,7 @@ async fn answer(functions: &Functions, header: &str, value: &str) -> Value {
 async fn functions(backing: &Backing, smith: &Smith) -> Functions {
     let variables = backing.variables("token", &[]);
     let id = variables.signing_secret().unwrap();
-    let secrets = Secrets::new(Aws::from_environment(variables).unwrap().secretsmanager());
+    let secrets = Secrets::new(&Aws::from_environment(variables).unwrap());
     let version = secrets.read_version(&id).await.unwrap();
     let replaced = secrets.replace(&id, &version.id, smith.stored.clone()).await.unwrap();
     assert_eq!(replaced, Replaced::Written);

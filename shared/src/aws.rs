@@ -94,7 +94,7 @@ impl Aws {
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    /// The Secrets Manager client, for whoever makes secrets: no function does, or has it in its binary.
+    /// The Secrets Manager client.
     pub fn secretsmanager(&self) -> aws_sdk_secretsmanager::Client {
         let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.config);
         config.set_endpoint_url(self.endpoint("SECRETS_MANAGER"));
@@ -111,11 +111,6 @@ impl Aws {
     /// Systems Manager, asked without its SDK crate.
     pub(crate) fn ssm(&self) -> Service {
         self.signed("ssm", "SSM")
-    }
-
-    /// Secrets Manager, asked without its SDK crate.
-    pub(crate) fn secrets(&self) -> Service {
-        self.signed("secretsmanager", "SECRETS_MANAGER")
     }
 
     fn signed(&self, name: &'static str, variable: &str) -> Service {

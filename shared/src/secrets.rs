@@ -1,18 +1,17 @@
 //! Secrets Manager: read when first needed, by name or ARN; replaced on the condition that nobody else has.
 
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::put_secret_value::PutSecretValueError;
 use jiff::Timestamp;
-use serde_json::json;
 
 use crate::aws::Aws;
-use crate::aws::signed::Service;
 use crate::error::Error;
 use crate::secret::hex;
 
-/// Secrets Manager.
+/// The client of Secrets Manager.
 #[derive(Clone, Debug)]
 pub struct Secrets {
-    service: Service,
+    client: Client,
 }
 
 /// A version of a secret.
@@ -38,7 +37,9 @@ pub enum Replaced {
 impl Secrets {
     /// Nothing goes out before the first secret.
     pub fn new(aws: &Aws) -> Self {
-        Self { service: aws.secrets() }
+        Self {
+            client: aws.secretsmanager(),
+        }
     }
 
     /// The current text of a secret.
@@ -55,15 +56,19 @@ impl Secrets {
     /// As [`Self::read`].
     pub async fn read_version(&self, id: &str) -> Result<SecretVersion, Error> {
         let answer = self
-            .service
-            .call("secretsmanager.GetSecretValue", &json!({"SecretId": id}))
+            .client
+            .get_secret_value()
+            .secret_id(id)
+            .send()
             .await
             .map_err(Error::unavailable)?;
-        match (answer["SecretString"].as_str(), answer["VersionId"].as_str()) {
+        match (answer.secret_string, answer.version_id) {
             (Some(text), Some(id)) => Ok(SecretVersion {
-                text: text.to_owned(),
-                id: id.to_owned(),
-                written_at: written_at(answer["CreatedDate"].as_f64()),
+                text,
+                id,
+                written_at: answer.created_date.map_or(Timestamp::UNIX_EPOCH, |date| {
+                    Timestamp::from_second(date.secs()).unwrap_or(Timestamp::UNIX_EPOCH)
+                }),
             }),
             _ => Err(Error::unavailable("the secret holds no text")),
         }
@@ -76,19 +81,19 @@ impl Secrets {
     /// [`crate::error::Kind::Unavailable`]
     pub async fn replace(&self, id: &str, read: &str, text: String) -> Result<Replaced, Error> {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("after {read}").as_bytes());
-        let input = json!({"SecretId": id, "SecretString": text, "ClientRequestToken": hex(digest.as_ref())});
-        match self.service.call("secretsmanager.PutSecretValue", &input).await {
+        let put = self.client.put_secret_value().secret_id(id).secret_string(text);
+        let outcome = put.client_request_token(hex(digest.as_ref())).send().await;
+        match outcome {
             Ok(_) => Ok(Replaced::Written),
-            Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-                Some("ResourceExistsException") => Ok(Replaced::ByAnother),
-                _ => Err(Error::unavailable(error)),
-            },
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(PutSecretValueError::ResourceExistsException(_))
+                ) =>
+            {
+                Ok(Replaced::ByAnother)
+            }
+            Err(error) => Err(Error::unavailable(error)),
         }
     }
-}
-
-/// Seconds since 1970 with a fraction, as AWS's JSON protocol writes times.
-fn written_at(seconds: Option<f64>) -> Timestamp {
-    let seconds = seconds.map_or(0, |seconds| seconds as i64);
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -18,8 +18,11 @@ fn small() -> Wish {
     }
 }
 
+/// Spoils the evidence.
+type Break = fn(&mut Evidence);
+
 /// What is wrong with the evidence, by a word of what the report then must say.
-fn breaks() -> Vec<(&'static str, fn(&mut Evidence))> {
+fn breaks() -> Vec<(&'static str, Break)> {
     vec![
         ("is of no row's", |it| {
             let mut more = it.books.ledger[0].clone();
@@ -48,7 +51,7 @@ fn breaks() -> Vec<(&'static str, fn(&mut Evidence))> {
             refused.request_id = row;
         }),
         ("does not balance", |it| {
-            it.books.budgets.values_mut().next().unwrap().available += 1
+            it.books.budgets.values_mut().next().unwrap().available += 1;
         }),
         ("picodollars of one payer", |it| {
             it.books.budgets.values_mut().next_back().unwrap().spent_since += 1;
@@ -59,12 +62,12 @@ fn breaks() -> Vec<(&'static str, fn(&mut Evidence))> {
         ("calls were made", |it| drop(it.seen.pop())),
         ("authorizations refused", |it| it.counts.refused += 1),
         ("requests answered 2xx", |it| {
-            *it.counts.classes.get_mut("2xx").unwrap() += 1
+            *it.counts.classes.get_mut("2xx").unwrap() += 1;
         }),
         ("access tokens checked", |it| it.counts.tokens += 1),
         ("counts of tokens", |it| it.books.token_counts += 1),
         ("answered 200", |it| {
-            it.seen[0].trouble = Some("it broke off".to_owned())
+            it.seen[0].trouble = Some("it broke off".to_owned());
         }),
     ]
 }

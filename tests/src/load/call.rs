@@ -165,7 +165,6 @@ fn query(number: usize) -> &'static str {
     QUERIES[number / 2 % QUERIES.len()]
 }
 
-/// Whether Bedrock's own words come back for Bedrock's errors.
 impl Seen {
     /// The caller's dialect, of a model call.
     pub fn dialect(&self) -> Option<Dialect> {

@@ -10,6 +10,8 @@ mod range;
 mod s3;
 pub mod service;
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -87,7 +89,7 @@ pub enum Opened {
 #[derive(Clone)]
 pub enum Objects {
     /// A bucket of S3.
-    S3(Bucket),
+    S3(Arc<Bucket>),
     /// A storage service.
     Service(StorageService),
 }
@@ -104,7 +106,7 @@ impl std::fmt::Debug for Objects {
 impl Objects {
     /// The bucket of this name.
     pub fn new(aws: &Aws, bucket: String) -> Self {
-        Self::S3(Bucket::new(aws, bucket))
+        Self::S3(Arc::new(Bucket::new(aws, bucket)))
     }
 
     /// The storage service, if one is configured (`storage.service.base_url`, `TOLLGATE_STORAGE_SERVICE_BASE_URL`), else the bucket.

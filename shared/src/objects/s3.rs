@@ -24,7 +24,6 @@ use crate::aws::signed::{Answer, Reads};
 use crate::error::Error;
 
 /// A bucket. It is read from without the SDK's client, which only functions have in them that write.
-#[derive(Clone)]
 pub struct Bucket {
     aws: Aws,
     client: OnceLock<Client>,

@@ -49,7 +49,7 @@ impl Extension {
         if let Ok(request) = self.next() {
             let _ = self.api.call(request).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn next(&self) -> Result<Request<Body>, http::Error> {

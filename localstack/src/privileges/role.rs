@@ -46,10 +46,8 @@ impl Held {
         if statements.iter().any(denied) {
             return Verdict::Denied;
         }
-        let allowing = statements.iter().enumerate().filter(|(_, statement)| statement.allows);
-        let found = allowing
-            .filter_map(|(index, statement)| Some((index, place(statement, asked)?)))
-            .next();
+        let mut allowing = statements.iter().enumerate().filter(|(_, statement)| statement.allows);
+        let found = allowing.find_map(|(index, statement)| Some((index, place(statement, asked)?)));
         let Some((statement, (action, resource))) = found else {
             return Verdict::NotAllowed;
         };

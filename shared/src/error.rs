@@ -145,8 +145,6 @@ pub struct Error {
     pub code: Option<&'static str>,
     /// Which part of the request is wrong, by its path, for a protocol that tells it (OpenAI's `param`).
     pub param: Option<Cow<'static, str>>,
-    /// What of the request Bedrock did not get, since it refuses it, parted by commas: a caller hears of that in an error too.
-    pub dropped: Option<String>,
 }
 
 /// A line of a body that is wrong. Shown to the caller.
@@ -170,7 +168,6 @@ impl Error {
             lines: Vec::new(),
             code: None,
             param: None,
-            dropped: None,
         }
     }
 

@@ -23,7 +23,7 @@ use crate::error::{Error, Kind};
 use crate::observed::observed;
 use crate::shutdown;
 use crate::telemetry::trace;
-use crate::wire::dialect::{self, Dialect};
+use crate::wire::dialect::{self, DROPPED, Dialect};
 
 pub use asked::{
     Caller, Id, PageQuery, Shown, Whole, json, query, read_json, require_content_type, require_identity_encoding,
@@ -157,7 +157,7 @@ async fn shape_errors(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<Arc<Error>>() {
         log(&error, &request_id);
-        let told = [header::WWW_AUTHENTICATE, header::CONTENT_RANGE];
+        let told = [header::WWW_AUTHENTICATE, header::CONTENT_RANGE, DROPPED];
         let told = told.map(|name| (response.headers_mut().remove(&name), name));
         response = shaped(&error, dialect, &request_id);
         for (value, name) in told {

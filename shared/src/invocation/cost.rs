@@ -1,10 +1,12 @@
 //! What an answer's headers tell of its call: its cost, in dollars with all twelve decimals, and what became of the request.
 
+use axum::response::IntoResponse as _;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::admission::Admission;
 use super::live::Live;
 use crate::error::Error;
+use crate::http::Outcome;
 use crate::money::Picodollars;
 use crate::wire::dialect::DROPPED;
 
@@ -32,24 +34,22 @@ pub(super) fn of_settled(live: &mut Live, headers: &mut HeaderMap) {
 
 /// Flags and members of the request that Bedrock did not get: it would have refused them.
 pub(super) fn of_dropped(what: &[String], headers: &mut HeaderMap) {
-    let value = dropped(what).and_then(|text| HeaderValue::from_str(&text).ok());
-    if let Some(value) = value {
+    let mut text = what.join(", ");
+    text.retain(|c| c == ' ' || c.is_ascii_graphic());
+    text.truncate(LONGEST_DROPPED);
+    if let (false, Ok(value)) = (text.is_empty(), HeaderValue::from_str(&text)) {
         headers.insert(DROPPED, value);
     }
 }
 
-/// The same of a call that ends in an error.
-pub(super) fn with_dropped(live: &mut Live, mut error: Error) -> Error {
-    error.dropped = dropped(live.what_was_dropped());
-    error
-}
-
-/// What was left out, as a header takes it.
-pub(super) fn dropped(what: &[String]) -> Option<String> {
-    let mut text = what.join(", ");
-    text.retain(|c| c == ' ' || c.is_ascii_graphic());
-    text.truncate(LONGEST_DROPPED);
-    Some(text).filter(|text| !text.is_empty())
+/// An error, which tells the same: errors become answers at the edge, and keep this header there.
+pub(super) fn with_dropped(what: &[String], error: Error) -> Outcome {
+    if what.is_empty() {
+        return Err(error);
+    }
+    let mut answer = error.into_response();
+    of_dropped(what, answer.headers_mut());
+    Ok(answer)
 }
 
 /// Of a stream that begins.

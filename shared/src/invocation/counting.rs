@@ -68,10 +68,7 @@ pub(super) async fn of_messages(
             cost::of_dropped(&dropped, answer.headers_mut());
             Ok(answer)
         }
-        Err(mut error) => {
-            error.dropped = cost::dropped(&dropped);
-            Err(error)
-        }
+        Err(error) => cost::with_dropped(&dropped, error),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::wire::sse;
 /// Bedrock refused. In its own dialect every byte of that passes; in another one its meaning does.
 pub(super) async fn refusal(mut live: Live) -> Result<Response, Error> {
     let refused = refused(&mut live).await;
-    refused.map_err(|error| cost::with_dropped(&mut live, error))
+    refused.or_else(|error| cost::with_dropped(live.what_was_dropped(), error))
 }
 
 async fn refused(live: &mut Live) -> Result<Response, Error> {
@@ -41,7 +41,7 @@ async fn refused(live: &mut Live) -> Result<Response, Error> {
 /// The answer in one piece, after its row is written.
 pub(super) async fn whole(mut live: Live) -> Result<Response, Error> {
     let answer = settled(&mut live).await;
-    answer.map_err(|error| cost::with_dropped(&mut live, error))
+    answer.or_else(|error| cost::with_dropped(live.what_was_dropped(), error))
 }
 
 async fn settled(live: &mut Live) -> Result<Response, Error> {

@@ -266,7 +266,7 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
     let mut live = Live::new(models.clone(), admitted, Stopwatch::start());
     let body = match metadata.written(operation, &mut headers, &live.admitted().admission.body) {
         Ok(body) => body,
-        Err(error) => return Err(not_made(live, Outcome::ClientError, error).await),
+        Err(error) => return not_made(live, Outcome::ClientError, error).await,
     };
     let sending = Sending {
         operation,
@@ -275,9 +275,9 @@ async fn run(models: &Arc<Models>, call: Call) -> Result<Response, Error> {
         ends_at: live.ends_at(),
     };
     match Box::pin(attempts::make(models, &mut live, &plan, sending)).await {
-        Err(error) => Err(not_made(live, Outcome::UpstreamError, error).await),
-        Ok(Made::NoRoom(error)) => Err(not_made(live, Outcome::Throttled, error).await),
-        Ok(Made::Nothing(failure)) => Err(no_answer(live, failure).await),
+        Err(error) => not_made(live, Outcome::UpstreamError, error).await,
+        Ok(Made::NoRoom(error)) => not_made(live, Outcome::Throttled, error).await,
+        Ok(Made::Nothing(failure)) => no_answer(live, failure).await,
         Ok(Made::Answer(answer)) if !answer.status.is_success() => {
             live.attach(answer);
             deliver::refusal(live).await
@@ -309,15 +309,15 @@ fn ends_at(models: &Models, caller: &Caller) -> Option<Instant> {
 }
 
 /// Nothing was sent, or nothing that was billed. The call has its row all the same.
-async fn not_made(mut live: Live, outcome: Outcome, error: Error) -> Error {
+async fn not_made(mut live: Live, outcome: Outcome, error: Error) -> Result<Response, Error> {
     let error = match live.settle_without_answer(outcome, false).await {
         Ok(()) => error,
         Err(unsettled) => unsettled,
     };
-    cost::with_dropped(&mut live, error)
+    cost::with_dropped(live.what_was_dropped(), error)
 }
 
-async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
+async fn no_answer(mut live: Live, failure: NoAnswer) -> Result<Response, Error> {
     let (outcome, maybe_billed) = match &failure {
         NoAnswer::NotSent(_) => (Outcome::UpstreamError, false),
         NoAnswer::Lost(_) => (Outcome::UpstreamError, true),
@@ -327,7 +327,7 @@ async fn no_answer(mut live: Live, failure: NoAnswer) -> Error {
         Ok(()) => lost(failure),
         Err(unsettled) => unsettled,
     };
-    cost::with_dropped(&mut live, error)
+    cost::with_dropped(live.what_was_dropped(), error)
 }
 
 /// That no answer came, as an error of ours.

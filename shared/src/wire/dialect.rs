@@ -93,10 +93,6 @@ pub fn answer(error: &Error, dialect: Dialect, request_id: &str) -> ErrorAnswer 
         // They would repeat every 409, and nothing is cured by that.
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    let dropped = error.dropped.as_deref().map(HeaderValue::from_str);
-    if let Some(Ok(dropped)) = dropped {
-        headers.insert(DROPPED, dropped);
-    }
     if let Some(seconds) = error.retry_after_seconds {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -7,6 +7,7 @@ use lambda_runtime::{Diagnostic, Error, FunctionResponse, LambdaEvent, MetadataP
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
 
 type Chunks = std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<bytes::Bytes, Error>> + Send>>;
 type Answer = FunctionResponse<Value, Chunks>;
@@ -21,13 +22,46 @@ async fn main() -> Result<(), Error> {
     if name == "broken" {
         return Err("this function never starts".into());
     }
-    lambda_runtime::spawn_graceful_shutdown_handler(|| async { println!("flushed") }).await;
-    match name.as_str() {
-        "authorizer" => lambda_runtime::run(service_fn(authorize)).await,
-        "scheduled" => lambda_runtime::run(service_fn(scheduled)).await,
-        "streamed" => lambda_runtime::run(service_fn(streamed)).await,
-        _ => lambda_runtime::run(service_fn(buffered)).await,
+    let next = register().await?;
+    let serving = async {
+        match name.as_str() {
+            "authorizer" => lambda_runtime::run(service_fn(authorize)).await,
+            "scheduled" => lambda_runtime::run(service_fn(scheduled)).await,
+            "streamed" => lambda_runtime::run(service_fn(streamed)).await,
+            _ => lambda_runtime::run(service_fn(buffered)).await,
+        }
+    };
+    tokio::select! {
+        outcome = serving => outcome,
+        outcome = flushing(next) => outcome,
     }
+}
+
+/// Registers an internal extension, without which Lambda sends no SIGTERM, and gives the request for its next event.
+async fn register() -> Result<reqwest::RequestBuilder, Error> {
+    let api = format!(
+        "http://{}/2020-01-01/extension",
+        std::env::var("AWS_LAMBDA_RUNTIME_API")?
+    );
+    let client = reqwest::Client::new();
+    let register = client
+        .post(format!("{api}/register"))
+        .header("lambda-extension-name", "fake");
+    let answer = register.body(r#"{"events":[]}"#).send().await?.error_for_status()?;
+    let id = answer.headers()["lambda-extension-identifier"].clone();
+    Ok(client
+        .get(format!("{api}/event/next"))
+        .header("lambda-extension-identifier", id))
+}
+
+/// Ends on SIGTERM, and tells the log before.
+async fn flushing(next: reqwest::RequestBuilder) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    // It wants no event, and so is never answered.
+    tokio::spawn(next.send());
+    terminate.recv().await;
+    println!("flushed");
+    Ok(())
 }
 
 /// Decides by the word in `Authorization`.

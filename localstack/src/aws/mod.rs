@@ -20,6 +20,8 @@ mod s3;
 mod secrets;
 pub(crate) mod server;
 
+pub use secrets::arn_of as secret_arn;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! What each function may do at the embedded AWS: the statements of its role in the template, enforced and observed.
 //!
 //! A function signs by an access key id of its own ([`access_key_id`]), which tells the services who calls. Each service says which
-//! action on which resource a request takes, asks [`Privileges::check`], and refuses in its own form what the role does not allow. Which
+//! action on which resource a request takes, asks `Privileges::check`, and refuses in its own form what the role does not allow. Which
 //! of the allowed has been used is kept, so that a test finds what a role allows for nothing.
 //!
 //! Sources: "Policy evaluation logic" in the IAM user guide (what is denied is denied, and what nothing allows), and each

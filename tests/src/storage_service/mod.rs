@@ -20,6 +20,7 @@ use gateway::aws::Aws;
 use gateway::clock::Clock;
 use gateway::config::Variables;
 use gateway::jwt::SigningKey;
+use localstack::aws::secret_arn;
 use peer::{Authority, Connection, Identity, Leaf, Server, Wire};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -133,7 +134,7 @@ impl Services {
             ("StorageServiceUrl", self.storage.url()),
             ("StorageServiceTokenUrl", self.tokens.url()),
             ("StorageServiceClientId", CLIENT_ID.to_owned()),
-            ("StorageServiceClientSecretArn", SECRET_NAME.to_owned()),
+            ("StorageServiceClientSecretArn", secret_arn(SECRET_NAME)),
             ("StorageServiceTlsFolder", self.folder.path().display().to_string()),
         ];
         let parameters = parameters.map(|(name, value)| ["--parameter".to_owned(), format!("{name}={value}")]);

@@ -7,6 +7,8 @@
 mod operations;
 mod store;
 
+pub use operations::arn_of;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -46,6 +46,13 @@ impl Refusal {
     }
 }
 
+/// The ARN of a secret. Its end, which AWS draws, is made of the name here: so a role can be given the right to a secret before there is one.
+pub fn arn_of(name: &str) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+    let end: String = digest.as_ref().iter().take(6).copied().map(letter).collect();
+    format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{name}-{end}")
+}
+
 /// `CreateSecret`: refused when the name is taken.
 pub(super) fn create(secrets: &mut Secrets, input: &Value) -> Result<Value, Refusal> {
     let name = text(input, "Name")?;
@@ -55,10 +62,7 @@ pub(super) fn create(secrets: &mut Secrets, input: &Value) -> Result<Value, Refu
     }
     let created = now();
     let mut secret = Secret {
-        arn: format!(
-            "arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:{name}-{}",
-            random(6)
-        ),
+        arn: arn_of(name),
         description: input["Description"].as_str().map(str::to_owned),
         created,
         changed: created,
@@ -300,12 +304,13 @@ fn now() -> f64 {
 
 /// `length` random letters and digits.
 fn random(length: usize) -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyzABCDEFGH2";
     let mut bytes = vec![0; length];
     // The system's generator does not fail on any system this runs on; if it did, ids would merely repeat.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
-    bytes
-        .iter()
-        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
-        .collect()
+    bytes.into_iter().map(letter).collect()
+}
+
+fn letter(byte: u8) -> char {
+    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyzABCDEFGH2";
+    char::from(ALPHABET[usize::from(byte % 32)])
 }

@@ -34,6 +34,7 @@ pub mod load;
 pub mod local;
 pub mod paced;
 pub mod placeholder;
+pub mod port;
 pub mod provider;
 pub mod redis;
 pub mod samples;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use gateway::store::UsageRow;
 use localstack::ready::Ready;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 pub use caller::{Answer, Caller, Reply, raw};
@@ -25,6 +25,7 @@ pub use mock::{LedgerCall, Mock, Request};
 pub use model::{ALIAS, Event, Events, Frames, MODEL, Route, directed, marker, model_event};
 pub use poll::{PATIENCE, eventually};
 
+use crate::port::free_port;
 use poll::found_within;
 pub use table::{dynamodb, end_lease, make_secret, rotate_signing_key, signing_key, signing_secret, store, table_text};
 
@@ -88,11 +89,11 @@ impl Running {
             .keep();
         let watch_url = match host {
             Host::Runtime | Host::Ministack => None,
-            Host::Watch => Some(format!("http://127.0.0.1:{}", free_port().await)),
+            Host::Watch => Some(format!("http://127.0.0.1:{}", free_port())),
         };
         let foreign = match host {
             Host::Runtime | Host::Watch => None,
-            Host::Ministack => Some(free_port().await),
+            Host::Ministack => Some(free_port()),
         };
         let foreign_url = foreign.map(|port| format!("http://127.0.0.1:{port}"));
         let mut foreign_guard = None;
@@ -153,13 +154,6 @@ impl Drop for Running {
             assert_eq!(self.denied(), "", "asked for, and no role allows it");
         }
     }
-}
-
-/// A port that was free a moment ago: `local` must be told the port of `cargo lambda watch` before that is started, since
-/// the variables of the functions come from `local`.
-async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Starts `cargo lambda watch` and each function once, so that no test waits for cargo.

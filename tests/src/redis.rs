@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::backing::Backing;
 use crate::in_process::Functions;
 use crate::local::{Guard, PATIENCE, root};
+use crate::port::free_port;
 
 /// What the gateway may do: what docs/cache.md says that it needs.
 pub const RIGHTS: &str = "~tollgate:* +get +mget +set +del +eval +ping +hello +auth +select";
@@ -136,11 +137,6 @@ pub fn options(url: &str, authorities: &str) -> RedisOptions {
         timeout: Duration::from_secs(5),
         pause_seconds: 5,
     }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 fn program() -> PathBuf {

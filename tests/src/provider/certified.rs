@@ -98,12 +98,6 @@ impl Certified {
     }
 }
 
-/// A port that was free a moment ago: the provider is told the gateway's before the gateway is there.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 impl Drop for Certified {
     fn drop(&mut self) {
         drop(self.child.stdin.take());

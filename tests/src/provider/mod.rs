@@ -6,7 +6,7 @@ mod oidc;
 
 use tokio::net::TcpListener;
 
-pub use certified::{Certified, free_port};
+pub use certified::Certified;
 pub use github::{GITHUB_TOKEN, Github};
 pub use oidc::{ACCESS_TOKEN, Oidc};
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tests::local::{Stack, make_secret};
-use tests::provider::{CLIENT_ID, CLIENT_SECRET, Certified, free_port};
+use tests::port::free_port;
+use tests::provider::{CLIENT_ID, CLIENT_SECRET, Certified};
 
 /// The public client that people use.
 pub(super) const APP: &str = "app";

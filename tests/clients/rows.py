@@ -27,7 +27,7 @@ AWS_NODE = {**AWS_ENDPOINT, "NODE_EXTRA_CA_CERTS": "{ca}", "AWS_REGION": "us-eas
 OPENAI = {"OPENAI_BASE_URL": "{gateway}/openai/v1", "OPENAI_API_KEY": "{key}"}
 # Of whoever runs the gateway: an ARN, and the model that it is for.
 APPLICATION_PROFILE = (
-    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/clients",
+    "arn:aws:bedrock:us-east-1:000000000000:application-inference-profile/clients",
     "us.anthropic.claude-haiku-4-5-20251001-v1:0",
 )
 CODE_BEDROCK = {

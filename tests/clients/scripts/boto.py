@@ -8,7 +8,7 @@ from told import message, mock, run, version
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 PROFILE = f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{MODEL}"
 # As the mock is told of it.
-APPLICATION = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/clients"
+APPLICATION = "arn:aws:bedrock:us-east-1:000000000000:application-inference-profile/clients"
 # Bedrock counts for foundation models alone.
 COUNTED = "anthropic.claude-haiku-4-5-20251001-v1:0"
 HELLO = {

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use tests::answer::HttpAnswer;
 use tests::backing::Backing;
 use tests::books::{open_calls, rows};
-use tests::event::{MODEL, Request, invoke, invoke_stream, messages, messages_body, request};
+use tests::event::{
+    MODEL, Request, chat, chat_body, converse, converse_body, converse_stream, invoke, invoke_stream, messages,
+    messages_body, request,
+};
 use tests::in_process::Functions;
 
 const SONNET: &str = "anthropic.claude-sonnet-*";
@@ -74,6 +77,10 @@ async fn a_model_that_is_not_allowed_is_refused_in_every_dialect_and_leaves_no_t
             ("stream", messages("user:carla", &messages_body(true, &json!({})))),
             ("invoke", invoke("user:carla", &body)),
             ("stream", invoke_stream("user:carla", &body)),
+            ("invoke", converse("user:carla", &converse_body(&json!({})))),
+            ("stream", converse_stream("user:carla", &converse_body(&json!({})))),
+            ("stream", chat("user:carla", &chat_body(false, &json!({})))),
+            ("stream", chat("user:carla", &chat_body(true, &json!({})))),
         ]
         .map(|(function, asked)| (function, asked.principal(principal.clone())))
     };
@@ -98,7 +105,61 @@ async fn a_model_that_is_not_allowed_is_refused_in_every_dialect_and_leaves_no_t
     for (function, asked) in routes(&principal(&format!("{HAIKU} {resolved}"))) {
         assert_eq!(house.functions.ask(function, &asked).await.status, 200);
     }
-    assert_eq!(house.backing.mock.ledger().calls.len(), 4);
+    assert_eq!(house.backing.mock.ledger().calls.len(), 8);
+}
+
+/// What carla is answered, who may call these models.
+async fn told(house: &House, function: &str, asked: Request, models: &str) -> HttpAnswer {
+    let principal = json!({"sub": "user:carla", "scopes": "models:invoke", "models": models});
+    house.functions.ask(function, &asked.principal(principal)).await
+}
+
+#[tokio::test]
+async fn nothing_is_counted_or_told_of_a_model_that_is_not_allowed() {
+    let house = House::open().await;
+    let said = json!([{"role": "user", "content": "x"}]);
+    let counted = json!({"model": MODEL, "messages": said});
+    let of_bedrock = json!({"input": {"converse": {"messages": converse_body(&json!({}))["messages"]}}});
+    for (function, asked) in [
+        (
+            "invoke",
+            request("POST", "/anthropic/v1/messages/count_tokens").json(&counted),
+        ),
+        (
+            "invoke",
+            request("POST", &format!("/bedrock/model/{MODEL}/count-tokens")).json(&of_bedrock),
+        ),
+        ("invoke", request("GET", &format!("/anthropic/v1/models/{MODEL}"))),
+        ("stream", request("GET", &format!("/openai/v1/models/{MODEL}"))),
+    ] {
+        let denied = told(&house, function, asked.clone(), HAIKU).await;
+        assert_eq!(denied.status, 403, "{asked:?}: {denied:?}");
+        assert_eq!(told(&house, function, asked, SONNET).await.status, 200);
+    }
+    assert_eq!(
+        house.backing.mock.ledger().totals.count_tokens,
+        2,
+        "none for a model that is not allowed"
+    );
+}
+
+#[tokio::test]
+async fn no_list_has_a_model_that_is_not_allowed() {
+    let house = House::open().await;
+    for (function, path) in [
+        ("invoke", "/anthropic/v1/models?limit=1000"),
+        ("stream", "/openai/v1/models"),
+        ("invoke", "/bedrock/inference-profiles?maxResults=1000"),
+    ] {
+        for (models, has, lacks) in [(HAIKU, "haiku", "sonnet"), (SONNET, "sonnet", "haiku")] {
+            let listed = told(&house, function, request("GET", path), models).await;
+            let text = listed.json().to_string();
+            assert!(
+                listed.status == 200 && text.contains(has) && !text.contains(lacks),
+                "{path}: {listed:?}"
+            );
+        }
+    }
 }
 
 /// Whatever a caller writes, it is the resolved model that counts.

@@ -68,21 +68,27 @@ fn is_free(member: &Apart, value: &str) -> bool {
     }
 }
 
-/// What is no list of objects with a `type` is Bedrock's to judge: it knows no tool of it.
+/// A tool whose type cannot be told, since it is written twice or is no text, may be any.
 fn check_tools(object: &Object<'_>) -> Result<(), Error> {
     #[derive(Deserialize)]
     struct Tool<'a> {
         #[serde(borrow, default, rename = "type")]
         kind: Option<Cow<'a, str>>,
     }
-    let tools = object.read::<Vec<&RawValue>>("tools").and_then(Result::ok);
+    let Some(tools) = object.read::<Option<Vec<&RawValue>>>("tools") else {
+        return Ok(());
+    };
+    let tools = tools.map_err(|_| refused("tools", "Input should be a valid list"))?;
     for (index, tool) in tools.unwrap_or_default().into_iter().enumerate() {
-        let kind = serde_json::from_str::<Tool<'_>>(tool.get())
-            .ok()
-            .and_then(|tool| tool.kind);
-        if kind.is_some_and(|kind| TOOLS.iter().any(|start| kind.starts_with(start))) {
+        let place = format!("tools.{index}");
+        let tool: Tool<'_> =
+            serde_json::from_str(tool.get()).map_err(|_| refused(&place, "Input should be a tool with one `type`"))?;
+        if tool
+            .kind
+            .is_some_and(|kind| TOOLS.iter().any(|start| kind.starts_with(start)))
+        {
             return Err(refused(
-                &format!("tools.{index}"),
+                &place,
                 "a tool of the server is paid by the use, and has no price here",
             ));
         }
@@ -123,6 +129,17 @@ mod tests {
                 r#""tools":[{"type":"\u0061dvisor_20260301","name":"advisor"}]"#,
                 "tools.0",
             ),
+            (
+                r#""tools":[{"type":"custom","name":"a","type":"web_search_20260318"}]"#,
+                "tools.0",
+            ),
+            (
+                r#""tools":[{"type":"custom","ty\u0070e":"web_search_20260318"}]"#,
+                "tools.0",
+            ),
+            (r#""tools":[{"type":"custom"},1]"#, "tools.1"),
+            (r#""tools":[{"type":["web_search_20260318"]}]"#, "tools.0"),
+            (r#""tools":{"type":"web_search_20260318"}"#, "tools"),
         ] {
             let error = of(members).unwrap_err();
             assert_eq!(
@@ -135,7 +152,7 @@ mod tests {
         for members in [
             r#""speed":"standard","service_tier":"auto","inference_geo":"global""#,
             r#""speed":null,"service_tier":"standard_only","fallbacks":null,"tools":null"#,
-            r#""tools":[{"name":"web_search_2","input_schema":{"type":"web_search_x"}},{"type":"custom"},{"type":"web_fetch_20260318"},1]"#,
+            r#""tools":[{"name":"web_search_2","input_schema":{"type":"web_search_x"}},{"type":"custom"},{"type":"web_fetch_20260318"}]"#,
         ] {
             assert!(of(members).is_ok(), "{members}");
         }

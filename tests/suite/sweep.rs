@@ -87,6 +87,53 @@ fn call(id: &str) -> OpenCall {
     }
 }
 
+#[test]
+fn a_call_that_holds_what_is_none_of_its_own_is_a_fault_and_holds_no_less() {
+    let whole = call("one");
+    assert_eq!(whole.budgets().unwrap().len(), 3);
+    assert!(
+        OpenCall {
+            team: None,
+            ..whole.clone()
+        }
+        .budgets()
+        .is_err()
+    );
+    let mut of_a_key = whole;
+    of_a_key.holds[0].scope = ScopeKind::Key;
+    assert_eq!(of_a_key.budgets().unwrap()[0].id, "key_sweep");
+    assert!(
+        OpenCall {
+            key_id: None,
+            ..of_a_key
+        }
+        .budgets()
+        .is_err()
+    );
+}
+
+#[test]
+fn holds_that_cannot_be_read_are_a_fault_and_no_call_without_them() {
+    let mut stored = serde_json::to_value(call("one")).unwrap();
+    assert_eq!(
+        stored["holds"],
+        "user/picodollars/month team/picodollars/week organisation/picodollars/month"
+    );
+    for holds in [
+        "user",
+        "user/picodollars",
+        "user/picodollars/month/x",
+        "x/picodollars/month",
+        "user/x/month",
+        "user/picodollars/x",
+    ] {
+        for holds in [holds.to_owned(), format!("user/tokens/day {holds}")] {
+            stored["holds"] = json!(holds);
+            assert!(serde_json::from_value::<OpenCall>(stored.clone()).is_err(), "{holds}");
+        }
+    }
+}
+
 /// The row that the call's function would write.
 fn row(call: &OpenCall, usage: Usage) -> UsageRow {
     let end = CallEnd {
@@ -114,7 +161,7 @@ async fn plant_limits(backing: &Backing) {
 
 /// Holds what a call holds, in the first `count` of its budgets.
 async fn hold(store: &Store, call: &OpenCall, count: usize) {
-    for budget in call.budgets().take(count) {
+    for budget in call.budgets().unwrap().into_iter().take(count) {
         let amount = call.worst.amount(budget.unit);
         let limit = LIMIT.to_string().parse().unwrap();
         store

@@ -51,7 +51,7 @@ impl Definitions {
 impl Pass<'_> {
     /// Carries changed limits to the states of budgets that calls touched, and raises the alerts that are due.
     pub(crate) async fn look_after_budgets(&mut self, calls: &[OpenCall]) -> Result<(), Error> {
-        let budgets = budgets_of(calls.iter());
+        let budgets = budgets_of(calls.iter())?;
         self.repair(&budgets).await?;
         if self.state.alerts.targets().is_empty() {
             return Ok(());

@@ -14,9 +14,12 @@ use crate::pass::{Finished, Pass, Step};
 const SETTLED_AT_ONCE: usize = 16;
 
 /// The budgets that calls hold a part of, each once.
-pub(crate) fn budgets_of<'a>(calls: impl Iterator<Item = &'a OpenCall>) -> Vec<BudgetId> {
-    let all: BTreeSet<BudgetId> = calls.flat_map(OpenCall::budgets).collect();
-    all.into_iter().collect()
+pub(crate) fn budgets_of<'a>(calls: impl Iterator<Item = &'a OpenCall>) -> Result<Vec<BudgetId>, Error> {
+    let mut all = BTreeSet::new();
+    for call in calls {
+        all.extend(call.budgets()?);
+    }
+    Ok(all.into_iter().collect())
 }
 
 /// A hold that is left.
@@ -83,13 +86,13 @@ impl Pass<'_> {
 
     /// Settles what the calls' functions left held, by the rows.
     async fn settle(&mut self, batch: &[Finished]) -> Result<(), Error> {
-        let budgets = budgets_of(batch.iter().map(|it| &it.call));
+        let budgets = budgets_of(batch.iter().map(|it| &it.call))?;
         let states = self.state.store.budget_states(&budgets).await?;
         let mut left = Vec::new();
         for it in batch {
             let name = hold_name(&it.call.request_id);
             let charge = Charge::of(&it.row.row.usage, it.row.row.cost_picodollars);
-            for budget in it.call.budgets() {
+            for budget in it.call.budgets()? {
                 if let Some(held) = states.get(&budget).and_then(|state| state.holds.get(&name)) {
                     left.push(Leftover {
                         spent: charge.amount(budget.unit),
@@ -106,7 +109,7 @@ impl Pass<'_> {
 
     /// Gives back all that a call holds, as one that was never billed.
     pub(crate) async fn release(&self, call: &OpenCall) -> Result<(), Error> {
-        for budget in call.budgets() {
+        for budget in call.budgets()? {
             self.state.store.release_hold(&budget, &call.request_id).await?;
         }
         Ok(())

@@ -36,11 +36,11 @@ pub(crate) async fn resolve(pass: &mut Pass<'_>, calls: Vec<OpenCall>) -> Result
         return Ok(Vec::new());
     }
     let searches = searches(pass, &calls).await;
-    let states = pass.state.store.budget_states(&budgets_of(calls.iter())).await?;
+    let states = pass.state.store.budget_states(&budgets_of(calls.iter())?).await?;
     let mut billed = Vec::new();
     for call in calls {
         let search = pass.state.logs.of(&call).and_then(|(name, _)| searches.get(name));
-        match fate(pass, &call, search, &states) {
+        match fate(pass, &call, search, &states)? {
             Fate::Logged(logged) => {
                 pass.report.recovered += 1;
                 write(pass, &call, logged.usage, !logged.exact, logged.upstream_request_id).await?;
@@ -93,35 +93,35 @@ fn fate(
     call: &OpenCall,
     search: Option<&Option<Search>>,
     states: &HashMap<BudgetId, BudgetState>,
-) -> Fate {
+) -> Result<Fate, Error> {
     let Some(search) = search else {
         return estimated(pass, call, states);
     };
     let Some(search) = search else {
-        return Fate::Waiting;
+        return Ok(Fate::Waiting);
     };
-    match search.found.get(&call.request_id) {
+    Ok(match search.found.get(&call.request_id) {
         Some(logged) => Fate::Logged(logged.clone()),
         None if pass.now < call.deadline_at + pass.state.log_grace => Fate::Waiting,
         None if search.complete => Fate::Released,
-        None if pass.time.is_left() => estimated(pass, call, states),
+        None if pass.time.is_left() => estimated(pass, call, states)?,
         None => Fate::Waiting,
-    }
+    })
 }
 
 /// A call goes out only when all is held. Holds that lack tell that it did not.
-fn estimated(pass: &Pass<'_>, call: &OpenCall, states: &HashMap<BudgetId, BudgetState>) -> Fate {
+fn estimated(pass: &Pass<'_>, call: &OpenCall, states: &HashMap<BudgetId, BudgetState>) -> Result<Fate, Error> {
     let name = hold_name(&call.request_id);
     let lacks = |budget: BudgetId| match states.get(&budget) {
         Some(state) => !state.holds.contains_key(&name),
         // The state of a window that is over may be forgotten; one that runs would be there.
         None => budget.window == Window::Total || budget.window.end(call.started_at).is_none_or(|end| pass.now < end),
     };
-    if call.budgets().any(lacks) {
+    Ok(if call.budgets()?.into_iter().any(lacks) {
         Fate::Released
     } else {
         Fate::Estimated
-    }
+    })
 }
 
 async fn release(pass: &mut Pass<'_>, call: &OpenCall) -> Result<(), Error> {

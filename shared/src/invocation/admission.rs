@@ -90,9 +90,11 @@ pub(super) async fn admit(models: &Models, wish: Wish<'_>) -> Result<Admission, 
     let bound = Bound::of(&survey, wish.limits);
     let limits = models.limits.of(&owner(&wish)).await?;
     let call = open_call(models, &wish, &bound, limits.iter().map(|(held, _)| *held).collect());
+    // Before anything is written down: a limit whose budget has no name could not be held.
+    let budgets = call.budgets()?.into_iter().zip(limits);
     let mut attempt = Attempt {
         models,
-        limits,
+        limits: budgets.map(|(budget, (_, limit))| (budget, limit)).collect(),
         call,
         operation: wish.operation,
         rates: wish.ceiling,
@@ -151,7 +153,7 @@ fn open_call(models: &Models, wish: &Wish<'_>, bound: &Bound, holds: Vec<HeldLim
 /// One call's way through its budgets.
 struct Attempt<'a> {
     models: &'a Models,
-    limits: Vec<(HeldLimit, Amount)>,
+    limits: Vec<(BudgetId, Amount)>,
     call: OpenCall,
     operation: Operation,
     rates: Rates,
@@ -177,19 +179,18 @@ impl Attempt<'_> {
     async fn hold(&mut self) -> Result<Option<Short>, Error> {
         self.remaining = None;
         for index in 0..self.limits.len() {
-            let Some((held, limit)) = self.limits.get(index).copied() else {
+            let Some((budget, limit)) = self.limits.get(index).cloned() else {
                 break;
             };
-            let Some(budget) = self.call.budget(held) else { continue };
-            let needed = self.call.worst.amount(held.unit);
-            let expires_at = expires_at(held.window, self.call.started_at);
+            let needed = self.call.worst.amount(budget.unit);
+            let expires_at = expires_at(budget.window, self.call.started_at);
             let outcome = self
                 .models
                 .store
                 .hold(&budget, limit, &self.call.request_id, needed, expires_at)
                 .await;
             match outcome {
-                Ok(Hold::Held { available }) => self.note_remaining(held.unit, available),
+                Ok(Hold::Held { available }) => self.note_remaining(budget.unit, available),
                 Ok(Hold::Refused { available, limit }) => {
                     self.release(index).await?;
                     let short = Short {
@@ -221,9 +222,9 @@ impl Attempt<'_> {
 
     /// Releases the first `count` of the budgets.
     async fn release(&self, count: usize) -> Result<(), Error> {
-        let budgets: Vec<_> = self.call.budgets().take(count).collect();
+        let budgets = self.limits.iter().take(count).map(|(budget, _)| budget);
         let release = |budget| async move { self.models.store.release_hold(budget, &self.call.request_id).await };
-        join_all(budgets.iter().map(release)).await.into_iter().collect()
+        join_all(budgets.map(release)).await.into_iter().collect()
     }
 
     async fn forget(&self) -> Result<(), Error> {

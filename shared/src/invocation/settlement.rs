@@ -23,8 +23,8 @@ impl Settlement {
     /// that row counts.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Unavailable`] when the row cannot be written. That a budget cannot be settled is no error: the call
-    /// stays in the outbox, and the sweep settles it.
+    /// [`crate::error::Kind::Unavailable`] when the row cannot be written, those of [`OpenCall::budgets`]. That a budget cannot be settled
+    /// is no error: the call stays in the outbox, and the sweep settles it.
     pub(super) async fn of(models: &Models, call: &OpenCall, row: &UsageRow) -> Result<Self, Error> {
         let recorded = models.store.record_usage(row, models.retention_days).await?;
         let told = match &recorded {
@@ -32,7 +32,7 @@ impl Settlement {
             Recorded::Before(earlier) => earlier,
         };
         let charge = Charge::of(&told.usage, told.cost_picodollars);
-        let budgets: Vec<_> = call.budgets().collect();
+        let budgets = call.budgets()?;
         let settle = |budget| settle(models, call, budget, &charge);
         let left = join_all(budgets.iter().map(settle)).await;
         Ok(Self {

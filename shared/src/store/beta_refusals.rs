@@ -4,7 +4,8 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Item, Store, key, unavailable};
+use super::prefixed::numbers;
+use super::{Store, key, unavailable};
 use crate::error::Error;
 
 /// What the attributes begin with; behind it stand the flags.
@@ -26,7 +27,7 @@ impl Store {
             .await
             .map_err(unavailable)?;
         // There is no item while nothing was refused.
-        answer.item.map_or(Ok(Vec::new()), |item| sets(&item))
+        answer.item.map_or(Ok(Vec::new()), |item| numbers(&item, PREFIX))
     }
 
     /// Writes that a set of flags is refused of a model until then (seconds since the Unix epoch), and forgets the sets in `over`.
@@ -58,24 +59,10 @@ impl Store {
     }
 }
 
-/// The sets of an item. One that is there and cannot be read is a fault: passed over, its flags would be sent and refused again and again.
-fn sets(item: &Item) -> Result<Vec<(String, i64)>, Error> {
-    let named = item
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
-    named
-        .map(|(flags, value)| {
-            let until = value
-                .as_n()
-                .map_err(|_| Error::internal("an end of beta flags that is no number"))?;
-            Ok((flags.to_owned(), until.parse().map_err(Error::internal)?))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Item;
 
     #[test]
     fn a_set_that_cannot_be_read_is_a_fault_and_the_items_other_attributes_are_none() {
@@ -84,10 +71,10 @@ mod tests {
             ("expires_at".to_owned(), AttributeValue::N("9".to_owned())),
             ("pk".to_owned(), AttributeValue::S("p".to_owned())),
         ]);
-        assert_eq!(sets(&item).unwrap(), [("a b".to_owned(), 7)]);
+        assert_eq!(numbers(&item, PREFIX).unwrap(), [("a b".to_owned(), 7)]);
         for bad in [AttributeValue::S("7".to_owned()), AttributeValue::N("7.5".to_owned())] {
             item.insert("refused:c".to_owned(), bad);
-            assert!(sets(&item).is_err());
+            assert!(numbers(&item, PREFIX).is_err());
         }
     }
 }

@@ -92,17 +92,21 @@ pub struct OpenCall {
 
 impl OpenCall {
     /// The budget of one of its limits.
-    pub fn budget(&self, held: HeldLimit) -> Option<BudgetId> {
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Internal`] for a limit of a key or team that the call has not: it could be neither held nor given back.
+    pub fn budget(&self, held: HeldLimit) -> Result<BudgetId, Error> {
         let id = match held.scope {
-            ScopeKind::Key => self.key_id.clone()?,
-            ScopeKind::User => self.principal.as_str().to_owned(),
-            ScopeKind::Team => self.team.as_ref()?.as_str().to_owned(),
-            ScopeKind::Model => self.base_model.clone(),
-            ScopeKind::Organisation => ORGANISATION_ID.to_owned(),
+            ScopeKind::Key => self.key_id.as_deref(),
+            ScopeKind::User => Some(self.principal.as_str()),
+            ScopeKind::Team => self.team.as_ref().map(Team::as_str),
+            ScopeKind::Model => Some(self.base_model.as_str()),
+            ScopeKind::Organisation => Some(ORGANISATION_ID),
         };
-        Some(BudgetId {
+        let id = id.ok_or_else(|| Error::internal("a call that holds a part of a limit which is none of its own"))?;
+        Ok(BudgetId {
             scope: held.scope,
-            id,
+            id: id.to_owned(),
             unit: held.unit,
             window: held.window,
             start: held.window.start(self.started_at),
@@ -110,14 +114,17 @@ impl OpenCall {
     }
 
     /// The budgets that it holds a part of, in the order in which it holds them.
-    pub fn budgets(&self) -> impl Iterator<Item = BudgetId> {
-        self.holds.iter().filter_map(|held| self.budget(*held))
+    ///
+    /// # Errors
+    /// As [`Self::budget`].
+    pub fn budgets(&self) -> Result<Vec<BudgetId>, Error> {
+        self.holds.iter().map(|held| self.budget(*held)).collect()
     }
 }
 
 /// `scope/unit/window`, joined by spaces: an item is paid by its size.
 mod held_limits {
-    use super::{HeldLimit, ScopeKind, Unit, Window};
+    use super::HeldLimit;
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
@@ -128,19 +135,15 @@ mod held_limits {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HeldLimit>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let held = |text: &str| -> Option<HeldLimit> {
-            let mut parts = text.split('/');
-            let (scope, unit, window) = (parts.next()?, parts.next()?, parts.next()?);
-            Some(HeldLimit {
-                scope: scope.parse::<ScopeKind>().ok()?,
-                unit: unit.parse::<Unit>().ok()?,
-                window: window.parse::<Window>().ok()?,
-            })
+        let held = |text: &str| match text.split('/').collect::<Vec<_>>()[..] {
+            [scope, unit, window] => Ok(HeldLimit {
+                scope: scope.parse().map_err(D::Error::custom)?,
+                unit: unit.parse().map_err(D::Error::custom)?,
+                window: window.parse().map_err(D::Error::custom)?,
+            }),
+            _ => Err(D::Error::custom("not a held limit")),
         };
-        let texts = text.split(' ').filter(|text| !text.is_empty());
-        texts
-            .map(|text| held(text).ok_or_else(|| D::Error::custom("not a held limit")))
-            .collect()
+        text.split(' ').filter(|text| !text.is_empty()).map(held).collect()
     }
 }
 

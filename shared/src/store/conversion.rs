@@ -94,12 +94,11 @@ pub struct ScanPage {
 impl Conversion {
     /// Looks at an item that is to be in the form that `way` leads to.
     pub fn judge(&self, way: Way, item: &Item) -> Converted {
-        let version = item.get(VERSION).and_then(|value| value.as_n().ok());
-        let version = version.and_then(|text| text.parse::<u32>().ok());
-        let judged = match version {
-            Some(version) if version == self.from => self.old(way, item),
-            Some(version) if version == self.to => self.of_the_new_form(way, item),
-            _ => Ok(Converted::Other),
+        let judged = match version(item) {
+            Ok(version) if version == self.from => self.old(way, item),
+            Ok(version) if version == self.to => self.of_the_new_form(way, item),
+            Ok(_) => Ok(Converted::Other),
+            Err(reason) => Err(reason),
         };
         judged.unwrap_or_else(Converted::Wrong)
     }
@@ -127,7 +126,7 @@ impl Conversion {
         if mark.is_some_and(|mark| mark != digest(item, &old)) {
             return Err("it is not what it was converted to");
         }
-        if (self.up)(old.clone()).ok().as_ref() != Some(&new) {
+        if (self.up)(old.clone()).map_err(|_| "it could not be converted again")? != new {
             return Err("it is not as it would be converted");
         }
         Ok(match way {
@@ -356,6 +355,13 @@ impl ScanPage {
     pub fn named(item: &Item) -> String {
         named(item)
     }
+}
+
+/// No reader takes an item without one, so none is of another version for that.
+fn version(item: &Item) -> Result<u32, &'static str> {
+    let digits = item.get(VERSION).ok_or("it has no version")?;
+    let digits = digits.as_n().map_err(|_| "its version is no number")?;
+    digits.parse().map_err(|_| "its version is no number")
 }
 
 fn mark(item: &Item) -> Result<Option<u64>, &'static str> {

@@ -28,6 +28,7 @@ mod key;
 mod logins;
 mod migrations;
 mod pages;
+mod prefixed;
 mod prices;
 mod quotas;
 mod rests;

@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use super::prefixed::numbers;
 use super::{Item, Store, key, unavailable};
 use crate::error::Error;
 
@@ -50,20 +51,8 @@ impl Store {
 
 /// The rests of an item. One that is there and cannot be read is a fault, and not a target that is well.
 fn rests(item: &Item) -> Result<Vec<(String, Timestamp)>, Error> {
-    let named = item
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value)));
-    named
-        .map(|(target, value)| {
-            let millis = value
-                .as_n()
-                .map_err(|_| Error::internal("a rest's end that is no number"))?;
-            let millis = millis.parse().map_err(Error::internal)?;
-            Ok((
-                target.to_owned(),
-                Timestamp::from_millisecond(millis).map_err(Error::internal)?,
-            ))
-        })
+    let ends = numbers(item, PREFIX)?.into_iter();
+    ends.map(|(target, millis)| Ok((target, Timestamp::from_millisecond(millis).map_err(Error::internal)?)))
         .collect()
 }
 

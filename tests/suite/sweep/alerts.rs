@@ -116,7 +116,7 @@ async fn spend(store: &Store, id: &str, at: Timestamp, tokens: u64, limit: u128)
     call.deadline_at = at + SignedDuration::from_mins(15);
     let row = row(&call, usage(tokens, 0));
     store.open_call(&call).await.unwrap();
-    for budget in call.budgets() {
+    for budget in call.budgets().unwrap() {
         let amount = row.cost_picodollars.into();
         let limit = limit.to_string().parse().unwrap();
         store.hold(&budget, limit, id, amount, None).await.unwrap();

@@ -106,7 +106,7 @@ async fn calls_in_the_log_are_billed_exactly_and_the_others_never_were() {
         "the dearest lifetime"
     );
     let cost: u128 = rows.iter().map(|row| row.cost_picodollars.as_u128()).sum();
-    for budget in call("x").budgets() {
+    for budget in call("x").budgets().unwrap() {
         let state = balanced(&store, &budget).await.unwrap();
         assert_eq!((state.spent.as_u128(), state.holds.len()), (cost, 0), "{budget:?}");
     }

@@ -45,7 +45,7 @@ async fn live(store: &Store, call: &OpenCall, stage: Stage) {
         _ => 0,
     };
     let charge = Charge::of(&usage(10, 20), price(&call.rates, &usage(10, 20)));
-    for budget in call.budgets().take(settled) {
+    for budget in call.budgets().unwrap().into_iter().take(settled) {
         let (held, spent) = (call.worst.amount(budget.unit), charge.amount(budget.unit));
         store.settle_hold(&budget, &call.request_id, held, spent).await.unwrap();
     }
@@ -67,7 +67,7 @@ async fn a_call_whose_function_died_at_any_stage_ends_right_and_stays_so() {
         // Another call was there before: what is not held is not told by a state that is not there.
         let other = call("other");
         hold(&store, &other, 3).await;
-        for budget in other.budgets() {
+        for budget in other.budgets().unwrap() {
             store.release_hold(&budget, &other.request_id).await.unwrap();
         }
         let call = call("dead");
@@ -83,7 +83,7 @@ async fn a_call_whose_function_died_at_any_stage_ends_right_and_stays_so() {
         let found = rows.first().map(|row| (row.usage, row.estimated, row.outcome));
         assert_eq!(found, expected, "{stage:?}");
         let cost = expected.map_or(0, |(usage, _, _)| price(&call.rates, &usage).as_u128());
-        for budget in call.budgets() {
+        for budget in call.budgets().unwrap() {
             if let Some(state) = balanced(&store, &budget).await {
                 assert_eq!(state.spent.as_u128(), cost, "{stage:?}: {budget:?}");
                 assert!(state.holds.is_empty(), "{stage:?}: {budget:?}");

@@ -97,6 +97,19 @@ fn what_could_not_be_taken_back_is_never_converted() {
 }
 
 #[test]
+fn an_item_whose_version_cannot_be_read_is_wrong_and_not_anothers() {
+    for version in [json!(null), json!("1"), json!(1.5), json!(-1), json!(4_294_967_296_u64)] {
+        let mut unread = item(json!({"v": version, "count": 7}));
+        for _ in 0..2 {
+            for way in [Way::Up, Way::Down] {
+                assert!(matches!(TO_TEXT.judge(way, &unread), Converted::Wrong(_)), "{unread:?}");
+            }
+            unread.remove("v");
+        }
+    }
+}
+
+#[test]
 fn a_write_is_on_the_condition_of_all_that_it_rests_on() {
     let old = item(json!({"v": 1, "count": 7, "other": "x"}));
     let change = Change::of(["count", "text", "v"].into_iter(), &old, &converted(&old));

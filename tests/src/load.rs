@@ -154,36 +154,37 @@ async fn started(wish: &Wish) -> Stack {
     Stack::start(&arguments).await
 }
 
-async fn calls(wish: &Wish, cast: &Arc<Cast>, progress: &Arc<Progress>) -> Vec<Seen> {
-    let until = Instant::now() + wish.within;
-    let call = async |number: usize| {
-        if Instant::now() > until {
-            return None;
-        }
-        let job = tokio::spawn(call::make(number, Arc::clone(cast)));
-        let seen = job
-            .await
-            .unwrap_or_else(|error| Seen::broken(number, &error.to_string()));
-        progress.calls.fetch_add(1, Ordering::Relaxed);
-        Some(seen)
-    };
-    let all = stream::iter(0..wish.calls).map(call).buffer_unordered(wish.at_once);
-    all.filter_map(async |seen| seen).collect().await
+async fn calls(wish: &Wish, cast: &Arc<Cast>, progress: &Progress) -> Vec<Seen> {
+    let call = |number| call::make(number, Arc::clone(cast));
+    each(wish, wish.calls, &progress.calls, call, Seen::broken).await
 }
 
-async fn uploads(wish: &Wish, cast: &Arc<Cast>, progress: &Arc<Progress>) -> Vec<Stored> {
+async fn uploads(wish: &Wish, cast: &Arc<Cast>, progress: &Progress) -> Vec<Stored> {
+    let upload = |number| upload::make(number, Arc::clone(cast));
+    each(wish, wish.uploads, &progress.uploads, upload, Stored::broken).await
+}
+
+/// Makes so many, some at once and each in a task of its own, until the time is over. One that panics is broken.
+async fn each<T, F>(
+    wish: &Wish,
+    count: usize,
+    done: &AtomicUsize,
+    make: impl Fn(usize) -> F,
+    broken: fn(usize, &str) -> T,
+) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
     let until = Instant::now() + wish.within;
-    let upload = async |number: usize| {
+    let one = async |number: usize| {
         if Instant::now() > until {
             return None;
         }
-        let job = tokio::spawn(upload::make(number, Arc::clone(cast)));
-        let stored = job
-            .await
-            .unwrap_or_else(|error| Stored::broken(number, &error.to_string()));
-        progress.uploads.fetch_add(1, Ordering::Relaxed);
-        Some(stored)
+        let made = tokio::spawn(make(number)).await;
+        done.fetch_add(1, Ordering::Relaxed);
+        Some(made.unwrap_or_else(|error| broken(number, &error.to_string())))
     };
-    let all = stream::iter(0..wish.uploads).map(upload).buffer_unordered(wish.at_once);
-    all.filter_map(async |stored| stored).collect().await
+    let all = stream::iter(0..count).map(one).buffer_unordered(wish.at_once);
+    all.filter_map(async |made| made).collect().await
 }

@@ -194,7 +194,7 @@ async fn person(stack: &Stack, team: Option<&str>, counts: &Arc<Mutex<Counts>>) 
 }
 
 async fn player(user: User, by_token: bool, counts: &Arc<Mutex<Counts>>) -> Player {
-    let answer = super::upload::by_form(&user.caller, "a.txt", b"What stands in the file.").await;
+    let answer = user.caller.upload("a.txt", b"What stands in the file.").await;
     assert_eq!(answer.status, 201, "{answer:?}");
     Player {
         client: Client {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::cast::{Cast, Client};
 use super::on_loopback;
-use crate::local::{Answer, Caller};
+use crate::local::Answer;
 
 const MIB: usize = 1024 * 1024;
 /// Of those in one piece; the last is near the most that Lambda takes.
@@ -157,14 +157,6 @@ const FORM: &str = "multipart/form-data; boundary=b";
 fn form_of(name: &str, bytes: &[u8]) -> Vec<u8> {
     let head = format!("--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
     [head.as_bytes(), bytes, b"\r\n--b--\r\n"].concat()
-}
-
-/// Uploads a file in one piece.
-pub(super) async fn by_form(caller: &Caller, name: &str, bytes: &[u8]) -> Answer {
-    let headers = [("content-type", FORM)];
-    caller
-        .send("POST", "/api/v1/files/upload", &headers, form_of(name, bytes))
-        .await
 }
 
 async fn session(client: &Client, number: usize, bytes: &Bytes, sha256: &str) -> Result<Value, String> {

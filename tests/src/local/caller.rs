@@ -116,6 +116,14 @@ impl Caller {
         self.send("PUT", path, &[("content-type", "application/json")], body.to_string())
             .await
     }
+
+    /// Uploads a file in one piece. The bytes must hold no boundary.
+    pub async fn upload(&self, name: &str, bytes: &[u8]) -> Answer {
+        let head = format!("--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
+        let form = [head.as_bytes(), bytes, b"\r\n--b--\r\n"].concat();
+        let headers = [("content-type", "multipart/form-data; boundary=b")];
+        self.send("POST", "/api/v1/files/upload", &headers, form).await
+    }
 }
 
 /// An answer whose body is on its way. Dropping it closes the connection, as a client that leaves does.

@@ -11,7 +11,7 @@ use gateway::secret::hex;
 use serde_json::{Value, json};
 use tests::backing::Backing;
 use tests::fixtures::CLIENT_SECRET;
-use tests::local::{Answer, Caller, Stack, make_secret};
+use tests::local::{Caller, Stack, make_secret};
 use tests::storage_service::{SECRET_NAME, Services};
 
 const MIB: usize = 1024 * 1024;
@@ -65,14 +65,6 @@ impl Generated {
 
 fn sha256(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
-}
-
-async fn by_form(caller: &Caller, bytes: &[u8]) -> Answer {
-    let mut body = b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n".to_vec();
-    body.extend_from_slice(bytes);
-    body.extend_from_slice(b"\r\n--b--\r\n");
-    let headers = [("content-type", "multipart/form-data; boundary=b")];
-    caller.send("POST", "/api/v1/files/upload", &headers, body).await
 }
 
 async fn opened(caller: &Caller, size: usize, sha256: &str) -> String {
@@ -203,7 +195,7 @@ async fn every_size_comes_back(stack: &Stack, part: usize) {
     let caller = stack.service_account().await.caller;
     let http = reqwest::Client::new();
     for bytes in [b"x".to_vec(), b"Vierunddreissig Bytes, wie gewollt".to_vec()] {
-        let file = by_form(&caller, &bytes).await;
+        let file = caller.upload("a", &bytes).await;
         assert_eq!(file.status, 201, "{file:?}");
         assert_eq!(read_back(&http, &caller, &file.json()).await, sha256(&bytes));
     }
@@ -266,7 +258,7 @@ async fn of_a_hundred_uploads_at_once_each_is_stored_once_and_counted() {
     let contents: Vec<_> = (0..100)
         .map(|number| format!("the {number}th content").into_bytes())
         .collect();
-    let answers = join_all(contents.iter().map(|bytes| by_form(&caller, bytes))).await;
+    let answers = join_all(contents.iter().map(|bytes| caller.upload("a", bytes))).await;
     let mut ids = Vec::new();
     for (answer, bytes) in answers.iter().zip(&contents) {
         assert_eq!(answer.status, 201, "{answer:?}");
@@ -274,7 +266,7 @@ async fn of_a_hundred_uploads_at_once_each_is_stored_once_and_counted() {
         ids.push(answer.json()["file_id"].as_str().unwrap().to_owned());
     }
     for _ in 0..3 {
-        assert_eq!(by_form(&caller, b"").await.status, 400);
+        assert_eq!(caller.upload("a", b"").await.status, 400);
     }
     let listed = caller.get("/api/v1/files?limit=500").await.json();
     let mut listed: Vec<_> = listed["files"]

@@ -169,11 +169,7 @@ async fn after_a_hundred_uploads_the_counters_are_right() {
     let user = stack.new_user().await;
     let upload = async |number: usize| {
         let bytes = "x".repeat(1_000 + number);
-        let form = format!(
-            "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{number}\"\r\n\r\n{bytes}\r\n--b--\r\n"
-        );
-        let headers = [("content-type", "multipart/form-data; boundary=b")];
-        let answer = user.caller.send("POST", "/api/v1/files/upload", &headers, form).await;
+        let answer = user.caller.upload(&number.to_string(), bytes.as_bytes()).await;
         assert_eq!(answer.status, 201, "{answer:?}");
     };
     stream::iter(0..100)

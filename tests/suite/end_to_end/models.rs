@@ -305,13 +305,7 @@ fn attempts(file: &str, mark: &str) -> Vec<Attempt> {
 ///
 async fn no_path_leads_anywhere_else(stack: &Stack) {
     let (admin, mark) = (stack.almighty().await, marker());
-    let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nkept\r\n--b--\r\n";
-    let headers = [("content-type", "multipart/form-data; boundary=b")];
-    let file = admin
-        .caller
-        .send("POST", "/api/v1/files/upload", &headers, form)
-        .await
-        .json();
+    let file = admin.caller.upload("a", b"kept").await.json();
     let file = file["file_id"].as_str().unwrap();
     let before = state(&admin.caller).await;
     let faults: Vec<String> = stream::iter(attempts(file, &mark))

@@ -289,13 +289,7 @@ async fn models(stack: &Stack) {
         let answer = user.caller.send("POST", &route.path(model), &headers, body).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nbytes\r\n--b--\r\n";
-    let headers = [("content-type", "multipart/form-data; boundary=b")];
-    let file = user
-        .caller
-        .send("POST", "/api/v1/files/upload", &headers, form)
-        .await
-        .json();
+    let file = user.caller.upload("a.txt", b"bytes").await.json();
     for route in [Route::Invoke, Route::Messages] {
         let mut body = route.body(tests::local::MODEL, "");
         body["messages"][0]["content"] =
@@ -337,13 +331,7 @@ async fn uploads(stack: &Stack) {
 
 /// A file whose bytes are gone from the bucket: that they are not there is told to whom may list.
 async fn lost(stack: &Stack, user: &User) {
-    let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nbytes\r\n--b--\r\n";
-    let headers = [("content-type", "multipart/form-data; boundary=b")];
-    let file = user
-        .caller
-        .send("POST", "/api/v1/files/upload", &headers, form)
-        .await
-        .json();
+    let file = user.caller.upload("a.txt", b"bytes").await.json();
     let id = file["file_id"].as_str().unwrap();
     let config = aws_sdk_s3::config::Builder::from(&sdk_config(false)).endpoint_url(&stack.ready().s3);
     let s3 = aws_sdk_s3::Client::from_conf(config.force_path_style(true).build());

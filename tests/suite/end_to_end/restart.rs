@@ -18,13 +18,7 @@ async fn keys_rows_files_and_the_signing_key_outlive_a_restart() {
     let jwks = stack.anonymous().get("/.well-known/jwks.json").await.json();
     assert_eq!(Route::Messages.call(&user.caller, &marker()).await.status, 200);
     let rows = user.rows_once(1).await;
-    let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nkept\r\n--b--\r\n";
-    let headers = [("content-type", "multipart/form-data; boundary=b")];
-    let file = user
-        .caller
-        .send("POST", "/api/v1/files/upload", &headers, form)
-        .await
-        .json();
+    let file = user.caller.upload("a", b"kept").await.json();
     let first = stack.ready().clone();
     stack.end();
 

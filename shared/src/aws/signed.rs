@@ -10,6 +10,7 @@ use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
 use aws_sdk_dynamodb::config::Region;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
+use aws_smithy_runtime::client::stalled_stream_protection::StalledStreamProtectionInterceptor;
 use aws_smithy_runtime_api::client::auth::AuthSchemeOptionResolverParams;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::interceptors::context::{Error as Erased, Output};
@@ -71,7 +72,11 @@ impl Service {
         let shared = StaticRuntimePlugin::new()
             .with_config(signing(config, name))
             .with_runtime_components(components(config));
-        let operation = Operation::builder()
+        let mut operation = Operation::builder();
+        if let Some(patience) = config.stalled_stream_protection() {
+            operation = operation.stalled_stream_protection(patience);
+        }
+        let operation = operation
             .service_name(name)
             .operation_name("signed")
             .behavior_version(BehaviorVersion::latest())
@@ -79,6 +84,8 @@ impl Service {
             .standard_retry(&retry)
             .timeout_config(timeouts.unwrap_or_else(super::short_timeouts))
             .with_connection_poisoning()
+            // A body that stops coming is an error, where it would be silence until the function's end.
+            .interceptor(StalledStreamProtectionInterceptor::default())
             .retry_classifier(TransientErrorClassifier::<Refusal>::new())
             .retry_classifier(AwsErrorCodeClassifier::<Refusal>::new())
             .retry_classifier(HttpStatusCodeClassifier::default())

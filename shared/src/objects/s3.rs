@@ -85,8 +85,8 @@ impl Bucket {
         let patient = aws_sdk_s3::config::Builder::new().timeout_config(without_end());
         let answer = put.customize().config_override(patient).send().await;
         let told = answer
-            .map(|answer| answer.checksum_sha256().and_then(Sha256::from_base64))
-            .map_err(Error::unavailable);
+            .map_err(Error::unavailable)
+            .and_then(|answer| checksum(answer.checksum_sha256()));
         checked::concluded(told, &verdict)
     }
 
@@ -108,7 +108,7 @@ impl Bucket {
         match head.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(answer) => Ok(Some(ObjectInfo {
                 size: length(answer.content_length())?,
-                sha256: answer.checksum_sha256().and_then(Sha256::from_base64),
+                sha256: checksum(answer.checksum_sha256())?,
             })),
             Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => Ok(None),
             Err(error) => Err(Error::unavailable(error)),
@@ -134,7 +134,7 @@ fn found(answer: Answer) -> Result<Object, Error> {
         None => (0, length),
         Some(text) => content_range(text).ok_or_else(|| Error::unavailable("S3 tells a range that is none"))?,
     };
-    let sha256 = answer.header("x-amz-checksum-sha256").and_then(Sha256::from_base64);
+    let sha256 = checksum(answer.header("x-amz-checksum-sha256"))?;
     // The checksum is of the whole, which a part cannot be told by.
     let sha256 = sha256.filter(|_| length == size);
     Ok(Object {
@@ -143,6 +143,18 @@ fn found(answer: Answer) -> Result<Object, Error> {
         length,
         chunks: checked::download(chunks(answer.body), length, sha256),
     })
+}
+
+/// What S3 tells of the whole. An object put in parts has a checksum of its parts' checksums, `…-<number of parts>`, which says nothing
+/// of its bytes.
+fn checksum(told: Option<&str>) -> Result<Option<Sha256>, Error> {
+    match told.filter(|told| !told.contains('-')) {
+        None => Ok(None),
+        Some(told) => match Sha256::from_base64(told) {
+            None => Err(Error::unavailable("S3 tells a checksum that is none")),
+            sha256 => Ok(sha256),
+        },
+    }
 }
 
 fn length(told: Option<i64>) -> Result<u64, Error> {
@@ -157,4 +169,20 @@ fn chunks(body: ByteStream) -> Chunks {
         Some((chunk, body))
     };
     stream::unfold(body, next).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_is_of_the_whole_or_of_parts_or_the_answer_is_at_fault() {
+        let whole = Sha256::of(b"whole");
+        assert_eq!(checksum(Some(&whole.base64())).unwrap(), Some(whole));
+        assert_eq!(checksum(Some(&format!("{}-3", whole.base64()))).unwrap(), None);
+        assert_eq!(checksum(None).unwrap(), None);
+        for bad in ["", "none", "AAAA"] {
+            assert!(checksum(Some(bad)).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,4 +1,9 @@
+use std::time::Duration;
+
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_sdk_s3::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::aws::Aws;
@@ -62,4 +67,25 @@ fn a_refusal_is_told_by_the_services_own_word() {
     for other in ["", "{}", "<Code>", "no"] {
         assert_eq!(code(other), None, "{other}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let half = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let _ = connection.read(&mut [0; 4096]).await.unwrap();
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf";
+        connection.write_all(head).await.unwrap();
+        connection
+    };
+    let patience = StalledStreamProtectionConfig::enabled().grace_period(Duration::from_millis(50));
+    let config = config("us-east-1").to_builder();
+    let config = config.stalled_stream_protection(patience.build()).build();
+    let reads = Reads::new(&config, Some(url), "a-bucket");
+    let (_held, answer) = tokio::join!(half, reads.get("a-key", Vec::new()));
+    let read = answer.unwrap().body.collect();
+    let read = tokio::time::timeout(Duration::from_secs(30), read).await;
+    assert!(read.expect("it ends by itself").is_err());
 }

@@ -39,6 +39,8 @@ pub const SECRET_ACCESS_KEY: &str = "local";
 pub const REGION: &str = "us-east-1";
 /// The account that local ARNs name.
 pub const ACCOUNT_ID: &str = "000000000000";
+/// The file of the embedded DynamoDB, in the data folder.
+const TABLES: &str = "dynamodb.sqlite";
 
 /// Where the state lives, and whether somebody else serves it.
 #[derive(Clone, Debug)]
@@ -137,6 +139,11 @@ pub async fn start(options: &Options, resources: &Resources) -> Result<Endpoints
         None => embed(options).await?,
     };
     endpoints.secret_arns = Box::pin(create::all(&endpoints, resources)).await?;
+    if options.aws_endpoint.is_none() {
+        let tables = resources.tables.iter().filter_map(|table| table["TableName"].as_str());
+        let tables: Vec<&str> = tables.collect();
+        dynamodb::index_for_scans(&options.data.join(TABLES), &tables)?;
+    }
     Ok(endpoints)
 }
 
@@ -179,7 +186,7 @@ async fn embed(options: &Options) -> Result<Endpoints, Error> {
     let data = &options.data;
     std::fs::create_dir_all(data).map_err(Error::io(format!("cannot make {}", data.display())))?;
     let privileges = options.privileges.clone();
-    let dynamodb = dynamodb::start(&data.join("dynamodb.sqlite"), privileges.clone())?;
+    let dynamodb = dynamodb::start(&data.join(TABLES), privileges.clone())?;
     let s3 = s3::start(&data.join("s3"), privileges.clone().unwrap_or_default()).await?;
     let secretsmanager = secrets::start(data.join("secrets.json"), privileges.unwrap_or_default()).await?;
     let functions_dynamodb = dynamodb.guarded.unwrap_or_else(|| dynamodb.server.url.clone());

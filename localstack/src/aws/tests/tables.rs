@@ -1,5 +1,7 @@
 //! Starting, restarting, and DynamoDB.
 
+use rusqlite::Connection;
+
 use super::*;
 
 #[tokio::test]
@@ -277,4 +279,24 @@ async fn another_endpoint_gets_the_resources_by_the_same_path() {
         .unwrap();
     assert_eq!(got.secret_string(), Some("v"));
     assert!(!data.path().join("unused").exists());
+}
+
+#[tokio::test]
+async fn a_parallel_scan_reads_on_from_its_place_and_sorts_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let _endpoints = started(data.path()).await;
+    let connection = Connection::open(data.path().join(TABLES)).unwrap();
+    // As `dynoxide` asks for a page of one.
+    let page = format!(
+        "EXPLAIN QUERY PLAN SELECT item_json FROM \"{TABLE}\" WHERE (hash_prefix, pk, sk) > ('a', 'b', 'c')
+         AND substr(hash_prefix, 1, 3) >= 'aaa' ORDER BY hash_prefix, pk, sk LIMIT 10"
+    );
+    let mut plan = connection.prepare(&page).unwrap();
+    let plan: Vec<String> = plan
+        .query_map([], |row| row.get("detail"))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let [step] = plan.as_slice() else { panic!("{plan:?}") };
+    assert!(step.starts_with("SEARCH") && step.contains("::hash"), "{step}");
 }

@@ -11,6 +11,10 @@ use localstack::stack::{Options, Stack};
 use localstack::{Error, Result, lambda, pace};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// The embedded services make and drop a great many small things: with the system's allocator that is an eighth of their time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "The gateway and the AWS it needs, on this machine.")]
 struct Arguments {

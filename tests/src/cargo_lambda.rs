@@ -39,7 +39,10 @@ impl Watch {
         let log = backing.data().join("functions.log");
         let mut command = cargo_lambda().into_std();
         command
-            .args(["watch", "--ignore-changes", "--disable-cors"])
+            .args(["watch", "--ignore-changes", "--disable-cors", "--manifest-path"])
+            .arg(root().join("Cargo.toml"))
+            // Even so it watches all that is below it, once for each function; below the root are the tools' thirty thousand folders.
+            .current_dir(root().join("functions"))
             .args(["-A", "127.0.0.1", "-P", &free.port().to_string(), "--env-file"])
             .arg(backing.env_file())
             // A group of its own, so that its functions can be ended with it.

@@ -160,12 +160,15 @@ impl Drop for Running {
 async fn watch(folder: &Path, url: &str, ready: &Ready) -> Guard {
     let (host, port) = url.strip_prefix("http://").unwrap().split_once(':').unwrap();
     let variables = ready.env_file.clone().unwrap();
+    let manifest = root().join("Cargo.toml");
     let arguments = [
         "lambda",
         "watch",
         // What changes while the tests run is not theirs.
         "--ignore-changes",
         "--disable-cors",
+        "--manifest-path",
+        text(&manifest),
         "--invoke-address",
         host,
         "--invoke-port",
@@ -176,7 +179,15 @@ async fn watch(folder: &Path, url: &str, ready: &Ready) -> Guard {
         text(&variables),
     ];
     let log = folder.join("watch.log");
-    let mut guard = Guard::start(&folder.join("watch"), &guard::cargo_lambda(), &arguments, &log);
+    let program = guard::cargo_lambda();
+    // Even so it watches all that is below it, once for each function; below the root are the tools' thirty thousand folders.
+    let mut guard = Guard::start_in(
+        &root().join("functions"),
+        &folder.join("watch"),
+        &program,
+        &arguments,
+        &log,
+    );
     eventually("cargo lambda watch listens", async || {
         guard.must_be_running();
         TcpStream::connect((host, port.parse::<u16>().unwrap())).await.ok()

@@ -41,3 +41,7 @@ mod trusted_issuers;
 mod unreliable;
 mod usage_api;
 mod weak_secret;
+
+/// As in `local`, whose services many tests have in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

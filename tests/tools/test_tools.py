@@ -1,9 +1,11 @@
 """The programs in tools/, as a developer meets them: started, against a gateway that is made up here."""
 
 import ast
+import contextlib
 import http.server
 import importlib.machinery
 import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -201,6 +203,41 @@ class Check(unittest.TestCase):
         done = self.run_checks(checks, "two")
         self.assertEqual((done.returncode, "first" in done.stdout, "second" in done.stdout), (0, False, True))
         self.assertIn("no such check: three", self.run_checks(checks, "three").stderr)
+
+
+class Rows(unittest.TestCase):
+    """The two rows of `tools/check`, of checks that are made up here."""
+
+    def run_checks(self, **checks):
+        check = load("check")
+        check.CHECKS = {name: ["sh", "-c", script] for name, script in checks.items()}
+        said = io.StringIO()
+        said.buffer = io.BytesIO()
+        with contextlib.redirect_stdout(said), tempfile.TemporaryDirectory() as folder, unittest.mock.patch.object(check, "ROOT", pathlib.Path(folder)):
+            try:
+                check.main([])
+                end = None
+            except SystemExit as stopped:
+                end = str(stopped)
+            return end, sorted(path.name for path in pathlib.Path(folder).iterdir())
+
+    def test_each_check_is_run_and_those_that_compile_run_beside_those_that_wait(self):
+        wait = "until [ -e {0} ]; do sleep 0.01; done; touch {1}".format
+        end, done = self.run_checks(test="touch test", coverage=wait("guides", "coverage"), guides=f"touch guides; {wait('release', 'end')}", release="touch release")
+        self.assertEqual((end, done), (None, ["coverage", "end", "guides", "release", "test"]))
+
+    def test_a_failure_in_one_row_ends_the_other_and_is_told(self):
+        for broken, other in [("coverage", "guides"), ("guides", "coverage")]:
+            checks = {"test": "touch test", "coverage": "", "guides": "", "openapi": "touch openapi", "release": "touch release"}
+            checks |= {broken: "until [ -e other ]; do sleep 0.01; done; exit 3", other: "touch other; exec sleep 600"}
+            end, done = self.run_checks(**checks)
+            self.assertIn(f"{broken} FAILED", end)
+            self.assertEqual(done, ["other", "test"])
+
+    def test_nothing_follows_a_failure_before_the_rows(self):
+        end, done = self.run_checks(build="exit 1", test="touch test", coverage="touch coverage")
+        self.assertIn("build FAILED", end)
+        self.assertEqual(done, [])
 
 
 class Setup(unittest.TestCase):

@@ -95,7 +95,7 @@ pub(crate) async fn change(
     json(StatusCode::OK, &Shown::of(&changed, None))
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewSecret {
     /// When the secrets that are there end; a day from now, if it is left out.
@@ -112,7 +112,10 @@ pub(crate) async fn add_secret(
     Whole(body): Whole,
 ) -> Outcome {
     caller.require(Scope::Admin, &state.clock)?;
-    let wish: NewSecret = read_json(&headers, &body)?;
+    let wish: NewSecret = match body.is_empty() {
+        true => NewSecret::default(),
+        false => read_json(&headers, &body)?,
+    };
     let (client, now) = (living(&state, &client_id).await?, state.clock.now());
     if client.certificate.is_some() {
         return Err(Error::new(

@@ -44,7 +44,7 @@ async fn serve(name: &str, clock: Clock) -> Result<(), Error> {
         }
         "upload" => {
             let state = upload::State::new(&aws, &variables, clock)?;
-            serve_buffered(upload::router(Arc::new(state))).await
+            serve_streaming(upload::router(Arc::new(state))).await
         }
         "invoke" => {
             let models = Arc::new(Models::new(&aws, &variables, clock)?);

@@ -13,14 +13,19 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts `program`. `folder` is removed when it has ended; `log` takes what it prints.
+    /// Starts `program` at the root of the workspace. `folder` is removed when it has ended; `log` takes what it prints.
     pub fn start(folder: &Path, program: &Path, arguments: &[&str], log: &Path) -> Self {
+        Self::start_in(&root(), folder, program, arguments, log)
+    }
+
+    /// The same, in another directory.
+    pub fn start_in(directory: &Path, folder: &Path, program: &Path, arguments: &[&str], log: &Path) -> Self {
         let output = File::create(log).unwrap();
         let child = Command::new(self::program("guard"))
             .arg(folder)
             .arg(program)
             .args(arguments)
-            .current_dir(root())
+            .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(output.try_clone().unwrap())
             .stderr(output)

@@ -200,7 +200,7 @@ async fn migrate(stack: &Stack, action: &str, kills: u32, seeded: &mut Seeded) -
         };
         match told.as_ref().map(|told| told["outcome"].as_str().unwrap()) {
             None => killed += 1,
-            Some("busy") => tokio::time::sleep(Duration::from_millis(200)).await,
+            Some("busy") => tokio::time::sleep(Duration::from_millis(500)).await,
             Some("continues") => next = event("continue"),
             Some("done") => {
                 assert_eq!(killed, kills, "it was done before it was killed so often");

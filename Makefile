@@ -23,7 +23,7 @@ events: ## replay events/ in process and through `cargo lambda invoke`
 	cargo test --locked --package tests --test suite events::
 
 bench: ## cold start, size, warm call and what budgets add, of the release build
-	cargo build --locked --release --workspace
+	cargo build --locked --release --workspace $(addprefix --bin=,$(notdir $(wildcard functions/*)) local guard bench bench_money bench_metrics)
 	$${CARGO_TARGET_DIR:-target}/release/bench
 	$${CARGO_TARGET_DIR:-target}/release/bench_money
 	$${CARGO_TARGET_DIR:-target}/release/bench_metrics

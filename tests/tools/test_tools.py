@@ -210,7 +210,7 @@ class Rows(unittest.TestCase):
 
     def run_checks(self, **checks):
         check = load("check")
-        check.CHECKS = {name: ["sh", "-c", script] for name, script in checks.items()}
+        check.CHECKS = {name: ["sh", "-c", script] if script != "none" else ["no-such-program"] for name, script in checks.items()}
         said = io.StringIO()
         said.buffer = io.BytesIO()
         with contextlib.redirect_stdout(said), tempfile.TemporaryDirectory() as folder, unittest.mock.patch.object(check, "ROOT", pathlib.Path(folder)):
@@ -233,6 +233,11 @@ class Rows(unittest.TestCase):
             end, done = self.run_checks(**checks)
             self.assertIn(f"{broken} FAILED", end)
             self.assertEqual(done, ["other", "test"])
+
+    def test_a_check_that_cannot_be_started_has_not_passed(self):
+        for name in ("coverage", "guides"):
+            end, _ = self.run_checks(**{"test": "", "coverage": "", "guides": "", name: "none"})
+            self.assertIn(f"{name} FAILED", str(end))
 
     def test_nothing_follows_a_failure_before_the_rows(self):
         end, done = self.run_checks(build="exit 1", test="touch test", coverage="touch coverage")

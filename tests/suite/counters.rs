@@ -93,3 +93,26 @@ async fn a_batch_that_is_written_again_counts_once() {
     store.add_to_counters(&written).await.unwrap();
     assert_eq!(store.counters().await.unwrap()["upload"], tally(5, 1.0));
 }
+
+/// B-20: what functions count is more than the megabyte that DynamoDB gives at once.
+#[tokio::test]
+async fn what_is_counted_is_read_in_full_however_much_it_is() {
+    let backing = Backing::start().await;
+    let store = backing.store();
+    let functions = ["admin", "stream", "token", "upload"];
+    let mut tally = Tally::default();
+    for number in 0..1_400 {
+        let way = format!("{number:0200}");
+        tally.add(
+            series("uploads_total", &[("way", &way), ("result", "stored")]),
+            &Sum::Counter(1),
+        );
+    }
+    let batches = functions.map(|function| CounterBatch::new(format!("batch-{function}"), function, 0, &tally));
+    for written in join_all(batches.iter().map(|batch| store.add_to_counters(batch))).await {
+        written.unwrap();
+    }
+    let read = store.counters().await.unwrap();
+    assert_eq!(read.len(), functions.len());
+    assert!(read.values().all(|function| *function == tally));
+}

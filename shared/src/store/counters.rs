@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 
-use super::{List, Store, key, sort_key, unavailable};
+use super::{Item, List, Store, key, sort_key, unavailable};
 use crate::error::Error;
 use crate::telemetry::tally::Tally;
 
@@ -14,8 +14,8 @@ pub const COUNTER_SHARDS: u32 = 8;
 const STANDING: &str = "now";
 /// So many numbers are changed in one expression; DynamoDB takes 4 KB of one.
 const NUMBERS_AT_ONCE: usize = 150;
-/// Of all functions together there are fewer items.
-const MOST_ITEMS: usize = 1_000;
+/// So many items are read at once. Of all functions together there are fewer.
+const PAGE: usize = 1_000;
 
 /// What an environment adds, once.
 #[derive(Clone, Debug)]
@@ -85,25 +85,44 @@ impl Store {
     /// What every function has counted, by its name.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Unavailable`]
+    /// [`crate::error::Kind::Unavailable`], and [`crate::error::Kind::Internal`] for what is no count.
     pub async fn counters(&self) -> Result<BTreeMap<String, Tally>, Error> {
-        let page = self
-            .list_items(List {
-                partition: key::COUNTERS.to_owned(),
-                prefix: None,
-                newest_first: false,
-                limit: MOST_ITEMS,
-                after: None,
-            })
-            .await?;
-        let mut functions: BTreeMap<String, Tally> = BTreeMap::new();
-        for item in &page.items {
-            let place = sort_key(item)?;
-            let function = place.split('#').next().unwrap_or_default();
-            let tally = functions.entry(function.to_owned()).or_default();
-            let numbers = item.iter().filter_map(|(name, value)| Some((name, value.as_n().ok()?)));
-            numbers.for_each(|(name, number)| tally.read_number(name, number));
+        let (mut functions, mut after) = (BTreeMap::new(), None);
+        loop {
+            let page = self
+                .list_items(List {
+                    partition: key::COUNTERS.to_owned(),
+                    prefix: None,
+                    newest_first: false,
+                    limit: PAGE,
+                    after: after.as_ref(),
+                })
+                .await?;
+            for item in &page.items {
+                add(&mut functions, item)?;
+            }
+            // A page is of a megabyte at most, and an item may have 400 KB.
+            after = page.next_cursor;
+            if after.is_none() {
+                return Ok(functions);
+            }
         }
-        Ok(functions)
     }
+}
+
+/// Adds an item of a function. But for its key it has numbers alone.
+fn add(functions: &mut BTreeMap<String, Tally>, item: &Item) -> Result<(), Error> {
+    let place = sort_key(item)?;
+    let function = place.split_once('#').map_or(place.as_str(), |(function, _)| function);
+    let tally = functions.entry(function.to_owned()).or_default();
+    let numbers = item
+        .iter()
+        .filter(|(name, _)| ![key::PARTITION, key::SORT].contains(&name.as_str()));
+    for (name, value) in numbers {
+        let number = value
+            .as_n()
+            .map_err(|_| Error::internal("a counter that is no number"))?;
+        tally.read_number(name, number)?;
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::names::{Kept, Metric, Shape, metric};
+use crate::error::Error;
 
 /// The dimension of every metric line that names the function.
 pub(super) const FUNCTION: &str = "function";
@@ -225,28 +226,32 @@ impl Tally {
     }
 
     /// Reads a number of [`Self::growing`] or [`Self::standing`]. What names no metric that there is now is passed over.
-    pub fn read_number(&mut self, name: &str, number: &str) {
+    ///
+    /// # Errors
+    /// When it is no number of its metric: it is no nought.
+    pub fn read_number(&mut self, name: &str, number: &str) -> Result<(), Error> {
         let (name, part) = name
             .split_once('#')
             .map_or((name, None), |(name, part)| (name, Some(part)));
         let Some((series, metric)) = Series::from_text(name) else {
-            return;
+            return Ok(());
         };
+        let count = || number.parse::<u64>().map_err(Error::internal);
         let sum = self.0.entry(series).or_insert_with(|| Sum::zero(metric));
-        let count = number.parse().unwrap_or_default();
         match (sum, part) {
-            (Sum::Counter(sum), None) => *sum = sum.saturating_add(count),
-            (Sum::Gauge(value), None) => *value = number.parse().unwrap_or_default(),
-            (Sum::Histogram { nanos, .. }, Some(SUM)) => *nanos = nanos.saturating_add(count),
+            (Sum::Counter(sum), None) => *sum = sum.saturating_add(count()?),
+            (Sum::Gauge(value), None) => *value = number.parse().map_err(Error::internal)?,
+            (Sum::Histogram { nanos, .. }, Some(SUM)) => *nanos = nanos.saturating_add(count()?),
             (Sum::Histogram { counts, .. }, Some(part)) => {
                 let ends = buckets(metric);
                 let index = (0..=ends.len()).find(|index| end(ends, *index) == part);
                 if let Some(sum) = index.and_then(|index| counts.get_mut(index)) {
-                    *sum = sum.saturating_add(count);
+                    *sum = sum.saturating_add(count()?);
                 }
             }
             _ => {}
         }
+        Ok(())
     }
 }
 
@@ -333,15 +338,21 @@ mod tests {
         tally.read(&line(&days, &[("peer", "token"), ("certificate", "ca")]), |_| true);
         let mut read = Tally::default();
         for (name, number) in tally.growing() {
-            read.read_number(&name, &number.to_string());
+            read.read_number(&name, &number.to_string()).unwrap();
         }
         for (name, number) in tally.standing() {
-            read.read_number(&name, &number.to_string());
+            read.read_number(&name, &number.to_string()).unwrap();
         }
         assert_eq!(read, tally);
-        read.read_number("gone_total|a=b", "1");
-        read.read_number("tls_handshake_duration_seconds|peer=storage#0.123", "1");
+        read.read_number("gone_total|a=b", "1").unwrap();
+        read.read_number("tls_handshake_duration_seconds|peer=storage#0.123", "1")
+            .unwrap();
         assert_eq!(read, tally);
+        for (name, number) in tally.growing() {
+            for none in ["-1", "0.5", "1e99", &format!("{number}0000000000000000000000")] {
+                assert!(Tally::default().read_number(&name, none).is_err(), "{name} {none}");
+            }
+        }
         read.merge(&tally);
         let sum = read.get(&series("tls_handshakes_total", &labels));
         assert_eq!(sum, Some(&Sum::Counter(18)));
